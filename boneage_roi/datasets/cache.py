@@ -1,0 +1,78 @@
+"""What exported networks made of every hand of a run, kept so that each later stage trains on it.
+
+``frames.npy`` holds all hand frames, ``boxes.csv`` the regions found in them, ``readings/<region>.npz`` what a region's
+CNN says. Rows of arrays are in the order of the run's manifest.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from boneage_roi.regions import Region
+from boneage_roi.runs import Run, write_atomically
+from boneage_roi.values import HandFrame, RegionBox
+
+CORNERS = ["xmin", "ymin", "xmax", "ymax"]
+
+
+class FrameCache:
+    """The hand frames of a run: ``frames[id]`` is a HandFrame."""
+
+    def __init__(self, run: Run) -> None:
+        self._table = pd.read_csv(frames_folder(run) / "frames.csv", dtype={"id": str}).set_index("id")
+        self._pixels = np.load(frames_folder(run) / "frames.npy", mmap_mode="r")
+        self._row = {key: row for row, key in enumerate(self._table.index)}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a hand: the radiograph's ``width`` and ``height`` as read, the map's six numbers ``m0`` .. ``m5``,
+        ``inverted``, and the landmarks' ``confidence``."""
+        return self._table
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._row
+
+    def __getitem__(self, key: str) -> HandFrame:
+        return HandFrame(np.asarray(self._pixels[self._row[key]]), self._map(key), bool(self._table.inverted[key]))
+
+    def from_shares(self, key: str) -> NDArray[np.float64]:
+        """The affine map (2, 3) that takes points given as shares of the image's width and height to frame pixels."""
+        matrix = self._map(key)
+        row = self._table.loc[key]
+        return np.column_stack([
+            matrix[:, 0] * row.width,
+            matrix[:, 1] * row.height,
+            matrix[:, 2] - 0.5 * (matrix[:, 0] + matrix[:, 1]),
+        ])
+
+    def _map(self, key: str) -> NDArray[np.float64]:
+        return self._table.loc[key, [f"m{index}" for index in range(6)]].to_numpy(float).reshape(2, 3)
+
+
+def frames_folder(run: Run) -> Path:
+    """Where a run keeps its frames."""
+    return run.stage("frames")
+
+
+def write_boxes(run: Run, boxes: dict[str, list[RegionBox]]) -> None:
+    """Keep the regions found in every frame."""
+    rows = [(key, box.region.value, *box.box, box.confidence) for key, found in boxes.items() for box in found]
+    table = pd.DataFrame(rows, columns=["id", "region", *CORNERS, "confidence"])
+    write_atomically(run.path / "boxes.csv", table.round(3).to_csv(index=False))
+
+
+def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
+    """The regions found in every frame, by hand; hands without any are missing."""
+    table = pd.read_csv(run.path / "boxes.csv", dtype={"id": str})
+    boxes: dict[str, list[RegionBox]] = {}
+    for key, region, *corners, confidence in table.itertuples(index=False, name=None):
+        box = RegionBox(Region(region), tuple(corners), confidence)
+        boxes.setdefault(key, []).append(box)
+    return boxes
+
+
+def readings_path(run: Run, region: Region) -> Path:
+    """Where a run keeps what a region's CNN says."""
+    return run.path / "readings" / f"{region}.npz"

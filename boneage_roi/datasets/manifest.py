@@ -1,0 +1,204 @@
+"""Tables of hands: the manifest CSV and RSNA's layout, read into one set of columns."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from boneage_roi.errors import InputError
+from boneage_roi.imaging.reading import SUFFIXES
+from boneage_roi.regions import AGE_BINS
+
+KEPT_COLUMNS = ("split", "patient")
+
+# What RSNA's own training, validation and test tables call the same things.
+_ALIASES = {"image id": "id", "case id": "id", "bone age (months)": "boneage"}
+_SEXES = {"m": "M", "male": "M", "true": "M", "f": "F", "female": "F", "false": "F"}
+_RANGES = {"boneage": (0, AGE_BINS - 1), "chronological_age": (0, 1440), "width": (1, 100_000), "height": (1, 100_000)}
+
+
+def read_manifest(path: Path, *, check_images: bool = True) -> pd.DataFrame:
+    """Read a manifest CSV with a ``path`` column; column names are case-insensitive.
+
+    Args:
+        path: the CSV; relative image paths in it are relative to its folder.
+        check_images: refuse the table when an image is missing. Batch prediction turns this off to report each one.
+
+    Returns:
+        ``id`` (str), ``path`` (absolute, str), ``sex`` ("M", "F" or missing), ``boneage`` and ``chronological_age``
+        (months), ``width`` and ``height`` (native pixels), and ``split`` and ``patient`` when the file has them. What
+        the file does not say is missing.
+
+    Raises:
+        InputError: the file cannot be read, has no rows or no ``path``, a value is wrong, an id comes twice, or an
+            image is missing.
+    """
+    path = Path(path)
+    table = _read_table(path)
+    _require(table, "path", path)
+    _refuse_missing(table["path"], "path", path)
+    paths = [Path(text) if Path(text).is_absolute() else path.parent.absolute() / text for text in table["path"]]
+    if "id" not in table:
+        stems = pd.Series([image.stem for image in paths])
+        table["id"] = stems if stems.is_unique else table["path"]
+    table["path"] = [str(image) for image in paths]
+    frame = _normalise(table, path)
+    if check_images:
+        _refuse_missing_images([image for image in paths if not image.is_file()], len(paths), path)
+    return frame
+
+
+def read_dataset(path: Path) -> pd.DataFrame:
+    """Read a data set: a manifest CSV, or a table with ``id, boneage, male`` beside a folder of images (RSNA's layout).
+
+    Args:
+        path: the CSV, or the folder that holds it. Of several image folders the one that has images of the most ids
+            is taken.
+
+    Returns:
+        The columns of ``read_manifest``.
+
+    Raises:
+        InputError: as ``read_manifest``; or the folder holds no table, several, or no images.
+    """
+    csv = find_table(path)
+    table = _read_table(csv)
+    if "path" in table:
+        return read_manifest(csv)
+    _require(table, "id", csv)
+    _refuse_missing(table["id"], "id", csv)
+    images = _images_of(csv.parent, set(table["id"]))
+    if not images:
+        raise InputError(f"{csv}: no `path` column and no folder of ID.png images beside it; add either")
+    missing = [Path(f"{name}.*") for name in table["id"] if name not in images]
+    _refuse_missing_images(missing, len(table), csv)
+    table["path"] = [str(images[name]) for name in table["id"]]
+    return _normalise(table, csv)
+
+
+def find_table(path: Path) -> Path:
+    """The CSV of a data set given as that CSV or as the folder that holds it.
+
+    Raises:
+        InputError: there is no such file or folder, or not exactly one fitting CSV in it.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder; give a manifest CSV or a folder with one")
+    tables = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv")
+    if not tables:
+        raise InputError(
+            f"{path}: no CSV in this folder; it needs one with `id, boneage, male` beside a folder of images"
+        )
+    fitting = [file for file in tables if _is_labels(file)] if len(tables) > 1 else tables
+    if len(fitting) != 1:
+        names = ", ".join(file.name for file in fitting or tables)
+        raise InputError(f"{path}: which CSV lists the hands? ({names}); give that file itself")
+    return fitting[0]
+
+
+def _is_labels(path: Path) -> bool:
+    try:
+        columns = set(_read_table(path).columns)
+    except InputError:
+        return False
+    return "boneage" in columns and bool(columns & {"id", "path"})
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: not a readable CSV ({str(error).splitlines()[0]})") from None
+    names = [str(name).strip().lower() for name in table.columns]
+    table.columns = pd.Index([_ALIASES.get(name, name) for name in names])
+    if not table.columns.is_unique:
+        raise InputError(f"{path}: two columns are named `{table.columns[table.columns.duplicated()][0]}`; keep one")
+    if table.empty:
+        raise InputError(f"{path}: no rows; a manifest lists one image a row")
+    for name in table.columns:
+        table[name] = table[name].str.strip()
+    return table
+
+
+def _normalise(table: pd.DataFrame, source: Path) -> pd.DataFrame:
+    _refuse_missing(table["id"], "id", source)
+    twice = table.index[table["id"].duplicated()]
+    if len(twice):
+        raise InputError(f"{source}: row {_row(twice[0])}: id {table['id'][twice[0]]} comes twice; ids must be unique")
+    frame = pd.DataFrame({"id": table["id"].astype(object), "path": table["path"].astype(object)})
+    frame["sex"] = _sexes(table, source)
+    for name, (least, most) in _RANGES.items():
+        frame[name] = _numbers(table, name, least, most, source)
+    for name in KEPT_COLUMNS:
+        if name in table:
+            frame[name] = table[name]
+    return frame
+
+
+def _sexes(table: pd.DataFrame, source: Path) -> pd.Series:
+    name = "sex" if "sex" in table else "male"
+    if name not in table:
+        return pd.Series(None, index=table.index, dtype=object)
+    words = _SEXES | ({"1": "M", "0": "F"} if name == "male" else {})
+    given = table[name]
+    sexes = given.str.lower().map(words).astype(object)
+    unknown = table.index[sexes.isna() & given.notna()]
+    if len(unknown):
+        raise InputError(
+            f"{source}: row {_row(unknown[0])}: {name} is {given[unknown[0]]!r}; write M, F, male or female"
+        )
+    return sexes.where(sexes.notna(), None)
+
+
+def _numbers(table: pd.DataFrame, name: str, least: float, most: float, source: Path) -> pd.Series:
+    if name not in table:
+        return pd.Series(float("nan"), index=table.index)
+    numbers = pd.to_numeric(table[name], errors="coerce").astype(float)
+    wrong = table.index[table[name].notna() & ~numbers.between(least, most)]
+    if len(wrong):
+        value = table[name][wrong[0]]
+        raise InputError(
+            f"{source}: row {_row(wrong[0])}: {name} is {value!r}; it must be a number from {least:g} to {most:g}"
+        )
+    return numbers
+
+
+def _images_of(folder: Path, ids: set[str]) -> dict[str, Path]:
+    """Images by id, from the one folder at most two levels down that has images of the most ids."""
+    folders = [folder, *folder.glob("*/"), *folder.glob("*/*/")]
+    found = [_images_in(candidate.absolute(), ids) for candidate in sorted(folders) if candidate.is_dir()]
+    return max(found, key=len, default={})
+
+
+def _images_in(folder: Path, ids: set[str]) -> dict[str, Path]:
+    files = (file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES)
+    return {file.stem: file for file in files if file.stem in ids}
+
+
+def _require(table: pd.DataFrame, column: str, source: Path) -> None:
+    if column not in table:
+        raise InputError(f"{source}: no `{column}` column; it has {', '.join(map(str, table.columns))}")
+
+
+def _refuse_missing(values: pd.Series, name: str, source: Path) -> None:
+    rows = values.index[values.isna()]
+    if len(rows):
+        raise InputError(f"{source}: row {_row(rows[0])}: {name} is empty")
+
+
+def _refuse_missing_images(missing: Iterable[Path], images: int, source: Path) -> None:
+    names = list(missing)
+    if names:
+        raise InputError(
+            f"{source}: {len(names)} of {images} images are missing, the first is {names[0]}; add them or drop the rows"
+        )
+
+
+def _row(index: object) -> int:
+    """The row as a spreadsheet counts it: the header is row 1."""
+    return int(str(index)) + 2

@@ -1,0 +1,111 @@
+"""Check a data set and index it for a run: the manifest with its splits, and the annotations of its hands."""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from boneage_roi.configs.schema import TrainConfig
+from boneage_roi.datasets.annotations import Annotations, fingerprint
+from boneage_roi.datasets.manifest import find_table, read_dataset
+from boneage_roi.datasets.splits import assign_splits
+from boneage_roi.errors import InputError
+from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.runs import Run, write_atomically
+from boneage_roi.values import Sex
+
+FINGERPRINT = "prepared.json"
+
+
+def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
+    """Check every image of a data set and write what the training stages start from.
+
+    Into the run folder go ``config.yaml``, ``rejected.csv`` (hands that cannot be used, and why), ``annotations/`` and,
+    last, ``manifest.csv``. A run that is prepared from the same data set and splits only gets the new config. A sex
+    that the table does not say is taken from the image where that is DICOM.
+
+    Args:
+        dataset: a manifest CSV or a folder in RSNA's layout, with or without ``annotations/`` beside the CSV.
+        run: the run to prepare.
+        config: its settings.
+
+    Returns:
+        The manifest: the columns of ``read_manifest`` and ``split``, one row a usable hand.
+
+    Raises:
+        InputError: the data set or an annotation is malformed, no hand can be used, or the run is trained with other
+            split shares.
+    """
+    frame = read_dataset(dataset)
+    source = find_table(dataset).parent / "annotations"
+    state = {"hands": _fingerprint(frame, config), "annotations": fingerprint(source)}
+    if _prepared(run) == state:
+        run.write_config(config)
+        return run.manifest
+    _refuse_new_splits(run, config)
+    annotations = Annotations.read(source)
+    frame, reasons = _check(assign_splits(frame, config.split))
+    manifest = frame[reasons == ""]
+    if manifest.empty:
+        raise InputError(f"{dataset}: none of {len(frame)} hands can be used; the first: {reasons.iloc[0]}")
+    rejected = frame[["id", "path"]].assign(reason=reasons)[reasons != ""]
+
+    (run.path / "manifest.csv").unlink(missing_ok=True)
+    annotations.write(run.path / "annotations", set(manifest["id"]))
+    write_atomically(run.path / "rejected.csv", rejected.to_csv(index=False))
+    run.write_config(config)
+    write_atomically(run.path / FINGERPRINT, json.dumps(state))
+    write_atomically(run.path / "manifest.csv", manifest.to_csv(index=False))
+    return run.manifest
+
+
+def _fingerprint(frame: pd.DataFrame, config: TrainConfig) -> str:
+    sizes = [Path(path).stat().st_size for path in frame["path"]]
+    content = frame.assign(bytes=sizes).to_csv(index=False) + config.split.model_dump_json()
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _prepared(run: Run) -> dict[str, str] | None:
+    if not (run.path / "manifest.csv").is_file() or not (run.path / FINGERPRINT).is_file():
+        return None
+    state: dict[str, str] = json.loads((run.path / FINGERPRINT).read_text(encoding="utf-8"))
+    return state
+
+
+def _refuse_new_splits(run: Run, config: TrainConfig) -> None:
+    """Other shares would move hands that a finished stage has learnt from into the test split."""
+    trained = any(run.path.glob("*/metrics.json"))
+    if trained and (run.path / "config.yaml").is_file() and run.config.split != config.split:
+        raise InputError(f"{run.path}: already trained with other split shares; give the new shares a new run")
+
+
+def _check(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """The table with the sexes that the images tell, and why each hand cannot be used ("" when it can)."""
+    checked = pd.DataFrame(_check_images(list(frame["path"])), index=frame.index, columns=["fault", "sex"])
+    frame = frame.assign(sex=frame["sex"].where(frame["sex"].notna(), checked["sex"]))
+    reasons = checked["fault"].mask(frame["sex"].isna() & checked["fault"].eq(""), "no sex")
+    return frame, reasons.mask(frame["boneage"].isna(), "no boneage")
+
+
+def _check_image(path: str) -> tuple[str, Sex | None]:
+    """What is wrong with an image ("" when nothing is), and the sex that its header tells."""
+    try:
+        return "", read_radiograph(path).sex
+    except InputError as error:
+        return str(error), None
+
+
+def _check_images(paths: list[str]) -> list[tuple[str, Sex | None]]:
+    columns = (TextColumn("checking images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # Threads do: decoding and resizing release the interpreter's lock.
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            return list(progress.track(pool.map(_check_image, paths), total=len(paths)))
+    finally:
+        pool.shutdown(cancel_futures=True)

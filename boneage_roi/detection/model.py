@@ -1,0 +1,25 @@
+"""The region detector: Ultralytics YOLO26-nano, NMS-free, five classes, started from its YAML.
+
+The user's machine is neither written to outside the run folder nor called from: automatic installs, the settings file
+and usage events of Ultralytics are switched off before it is imported.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ARCHITECTURE = "yolo26n.yaml"
+
+
+def open_yolo(weights: str | Path = ARCHITECTURE) -> Any:
+    """An ``ultralytics.YOLO`` from its architecture or from a checkpoint."""
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["YOLO_OFFLINE"] = "true"
+    if "ultralytics" not in sys.modules:  # its settings are written when it is imported
+        os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="boneage-roi-")
+    from ultralytics import YOLO, settings
+
+    settings.update({"sync": False})
+    return YOLO(str(weights))

@@ -1,0 +1,68 @@
+"""Finding the regions in a hand frame with the exported detector."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage_roi.onnx_session import open_session
+from boneage_roi.regions import DETECTED_REGIONS
+from boneage_roi.values import HandFrame, RegionBox
+
+CONFIDENCE = 0.25
+OVERLAP = 0.5
+"""Two boxes of one class that overlap more than this (IoU) show the same region; the surer one stays."""
+
+
+class Detector:
+    """The exported YOLO: ``Detector(path)(frame)`` gives the region boxes, surest first within each region."""
+
+    def __init__(self, path: Path) -> None:
+        self._session = open_session(path)
+        self._input = self._session.get_inputs()[0]
+        self._size = int(self._input.shape[-1])
+
+    def __call__(self, frame: HandFrame) -> list[RegionBox]:
+        square, scale, offset = padded(frame.pixels, self._size)
+        batch = np.repeat((square.astype(np.float32) / 255)[None, None], 3, axis=1)
+        rows = self._session.run(None, {self._input.name: batch})[0][0]
+        rows = rows[rows[:, 4] >= CONFIDENCE]
+        height, width = frame.pixels.shape
+        corners = (rows[:, :4] - np.tile(offset, 2)) / scale
+        corners = np.clip(corners, 0, [width, height, width, height])
+        return select_regions(corners, rows[:, 4], rows[:, 5].astype(int))
+
+
+def padded(frame: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], float, NDArray[np.float64]]:
+    """A frame in the detector's square, black beside it; with the scale and offset (x, y) that took it there."""
+    height, width = frame.shape
+    scale = size / max(height, width)
+    shape = (round(width * scale), round(height * scale))
+    small = cv2.resize(frame, shape, interpolation=cv2.INTER_AREA)
+    square = np.zeros((size, size), np.uint8)
+    left, top = (size - shape[0]) // 2, (size - shape[1]) // 2
+    square[top : top + shape[1], left : left + shape[0]] = small
+    return square, scale, np.array([left, top], np.float64)
+
+
+def select_regions(corners: NDArray[np.float64], scores: NDArray[np.float32], classes: NDArray[np.int_]) -> list[RegionBox]:
+    """The surest boxes of every region, as many as a hand has, without doubles."""
+    selected: list[RegionBox] = []
+    for index, region in enumerate(DETECTED_REGIONS):
+        kept: list[NDArray[np.float64]] = []
+        for row in np.flatnonzero(classes == index)[np.argsort(-scores[classes == index])]:
+            if len(kept) == region.max_crops:
+                break
+            if all(_iou(corners[row], other) < OVERLAP for other in kept):
+                kept.append(corners[row])
+                left, top, right, bottom = (float(value) for value in corners[row])
+                selected.append(RegionBox(region, (left, top, right, bottom), float(scores[row])))
+    return selected
+
+
+def _iou(box: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    shared = float(sides.clip(0).prod())
+    union = float((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod()) - shared
+    return shared / union if union > 0 else 0.0

@@ -1,0 +1,78 @@
+"""The hand frame: the hand cut out, turned upright, scaled to a fixed size, its contrast taken from the hand itself."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage_roi.values import HandFrame, HandMask, Radiograph
+
+FOREARM = 0.75
+"""How much forearm the frame keeps below the wrist, as a share of the distance from wrist to middle MCP joint."""
+
+PADDING = 0.04
+"""Free space around the hand, as a share of the frame's side."""
+
+REACH = 3.0
+"""No fingertip lies farther from the wrist than this many wrist-to-MCP distances; what the mask says beyond is not hand."""
+
+
+def hand_frame(radiograph: Radiograph, mask: HandMask, size: tuple[int, int] = (512, 416)) -> HandFrame:
+    """Cut the hand out of a radiograph.
+
+    The axis from wrist to middle MCP joint points up. The frame reaches from the fingertips to a little below the
+    wrist, so that a long forearm does not shrink the hand; aspect ratio is kept.
+
+    Args:
+        size: (height, width) of the frame in pixels.
+    """
+    to_frame = frame_map(mask, size)
+    height, width = size
+    scale = float(np.sqrt(abs(np.linalg.det(to_frame[:, :2]))))
+    pixels = radiograph.pixels
+    if scale < 0.75:  # a plain warp would alias
+        pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale)
+    cut = cv2.warpAffine(pixels, to_frame, (width, height), flags=cv2.INTER_LINEAR)
+    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), to_frame, (width, height), flags=cv2.INTER_NEAREST).astype(bool)
+    inverted = is_inverted(cut, hand)
+    if inverted:
+        valid = cv2.warpAffine(np.ones_like(pixels), to_frame, (width, height), flags=cv2.INTER_NEAREST)
+        cut = (1 - cut) * valid
+    return HandFrame(_hand_contrast(cut, hand), to_frame, inverted)
+
+
+def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
+    """The affine map (2, 3) from radiograph to frame pixels."""
+    height, width = size
+    wrist, middle_mcp = np.asarray(mask.wrist), np.asarray(mask.middle_mcp)
+    length = max(float(np.hypot(*(middle_mcp - wrist))), 1.0)
+    up = (middle_mcp - wrist) / length
+    upright = np.array([[-up[1], up[0]], [-up[0], -up[1]]])  # rows: frame x and y axes in radiograph pixels
+    rows, columns = np.nonzero(mask.pixels)
+    points = (np.column_stack([columns, rows]) - wrist) @ upright.T / length
+    kept = points[(points[:, 1] < FOREARM) & (np.hypot(*points.T) < REACH)]
+    if len(kept) == 0:
+        kept = np.array([[-0.9, -2.2], [0.9, FOREARM]])
+    (left, top), (right, _) = kept.min(axis=0), kept.max(axis=0)
+    bottom = FOREARM
+    scale = (1 - 2 * PADDING) * min(height / (bottom - top), width / (right - left))
+    middle = np.array([(left + right) / 2, (top + bottom) / 2])
+    linear = upright * scale / length
+    offset = np.array([(width - 1) / 2, (height - 1) / 2]) - scale * middle - linear @ wrist
+    return np.column_stack([linear, offset])
+
+
+def is_inverted(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> bool:
+    """Whether a radiograph is dark on bright: then the hand is darker than what lies just around it."""
+    reach = max(pixels.shape[0] // 24, 3)
+    around = cv2.dilate(hand.astype(np.uint8), np.ones((reach, reach), np.uint8)).astype(bool) & ~hand
+    if not hand.any() or not around.any():
+        return False
+    return bool(np.median(pixels[hand]) < np.median(pixels[around]))
+
+
+def _hand_contrast(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Stretch so that soft tissue is dark and the densest bone of the hand bright."""
+    inside = pixels[hand] if hand.sum() > 100 else pixels.ravel()
+    low, high = np.percentile(inside, [1, 99.5])
+    low -= 0.15 * (high - low)  # what lies behind the hand stays visible as the outline's darker side
+    return np.asarray(np.clip((pixels - low) / max(high - low, 1e-6), 0, 1) * 255, np.uint8)

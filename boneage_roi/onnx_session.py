@@ -1,0 +1,23 @@
+"""Opening an exported network."""
+
+from pathlib import Path
+
+import onnxruntime
+
+from boneage_roi.errors import InputError
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU.
+
+    Raises:
+        InputError: the file is missing or is not a network.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: network file is missing; the bundle is incomplete")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a family of its own exceptions without a common base
+        raise InputError(f"{path}: not a readable ONNX network ({str(error).splitlines()[0]})") from None

@@ -1,0 +1,110 @@
+"""Running the exported networks over every hand of a run, so that the next stage can train on what they say."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from boneage_roi.datasets.cache import FrameCache, frames_folder, read_boxes, readings_path, write_boxes
+from boneage_roi.detection.runtime import Detector
+from boneage_roi.errors import InputError
+from boneage_roi.imaging.frame import hand_frame
+from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.regions import Region
+from boneage_roi.runs import Run, write_atomically
+from boneage_roi.segmentation.runtime import Segmenter
+from boneage_roi.values import RegionReading, Sex
+
+Result = TypeVar("Result")
+
+
+def cache_frames(run: Run) -> None:
+    """Segment every radiograph and keep its hand frame; needs the trained segmenter."""
+    folder = frames_folder(run)
+    if (folder / "frames.csv").is_file():
+        return
+    segmenter, size = Segmenter(run.stage("segmenter") / "segmenter.onnx"), run.config.frame_size
+    hands = list(run.manifest.itertuples())
+    partial = folder / "frames.partial.npy"
+    pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(hands), *size))
+
+    def work(position: int) -> dict[str, Any]:
+        hand: Any = hands[position]
+        native = None if pd.isna(hand.width) else (int(hand.width), int(hand.height))
+        radiograph = read_radiograph(hand.path, native_size=native)
+        mask = segmenter(radiograph)
+        frame = hand_frame(radiograph, mask, size)
+        pixels[position] = frame.pixels
+        height, width = radiograph.pixels.shape
+        numbers = {f"m{index}": value for index, value in enumerate(frame.to_frame.ravel())}
+        return {
+            "id": hand.id,
+            "width": width,
+            "height": height,
+            **numbers,
+            "inverted": frame.inverted,
+            "confidence": mask.confidence,
+        }
+
+    rows = list(in_threads(work, range(len(hands)), "hand frames"))
+    pixels.flush()
+    os.replace(partial, folder / "frames.npy")
+    write_atomically(folder / "frames.csv", pd.DataFrame(rows).to_csv(index=False))
+
+
+def cache_boxes(run: Run) -> None:
+    """Find the regions in every frame; needs the frames and the trained detector."""
+    if (run.path / "boxes.csv").is_file():
+        return
+    frames, detector = FrameCache(run), Detector(run.stage("detector") / "detector.onnx")
+    keys = list(frames.table.index)
+    found = in_threads(lambda key: detector(frames[key]), keys, "regions")
+    write_boxes(run, dict(zip(keys, found, strict=True)))
+
+
+def cache_readings(run: Run, region: Region, splits: tuple[str, ...] = ("fusion",)) -> None:
+    """Read a region of the hands of some splits; needs its trained CNN."""
+    path = readings_path(run, region)
+    if path.is_file():
+        return
+    config = run.config.regions[region]
+    reader = RegionReader(
+        run.stage(f"regions/{region}") / f"{region}.onnx", region, size=config.size, margin=config.margin
+    )
+    frames = FrameCache(run)
+    boxes = {} if region is Region.HAND else read_boxes(run)
+    hands = run.manifest
+    wanted = [(str(hand.id), hand.sex) for hand in hands[hands.split.isin(splits)].itertuples()]
+
+    def work(hand: tuple[str, Sex]) -> RegionReading | None:
+        key, sex = hand
+        return reader(frames[key], boxes.get(key, []), sex)
+
+    readings = list(in_threads(work, wanted, f"{region} readings"))
+    found = {key: reading for (key, _), reading in zip(wanted, readings, strict=True) if reading is not None}
+    if not found:
+        raise InputError(f"{run.path}: {region} was found on no hand; retrain the detector")
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        ids=np.array(list(found)),
+        distributions=np.stack([reading.distribution for reading in found.values()]),
+        features=np.stack([reading.features for reading in found.values()]),
+        crops=np.array([reading.crops for reading in found.values()]),
+        confidences=np.array([reading.confidence for reading in found.values()]),
+    )
+    os.replace(partial, path)
+
+
+def in_threads(work: Callable[[Any], Result], items: Any, title: str) -> Iterator[Result]:
+    """Do ``work`` on every item in order, on all cores, with a progress bar."""
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with ThreadPoolExecutor(os.cpu_count()) as pool, Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(pool.map(work, items), total=len(items))

@@ -1,0 +1,108 @@
+"""What a command was given to work on: images, folders and manifests, spread out into one item an image."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from boneage_roi.errors import InputError
+from boneage_roi.imaging.reading import list_images
+from boneage_roi.values import Sex
+
+FOLDER_MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to work on, or an input that is none.
+
+    Attributes:
+        path: the image, as relative as the input was given.
+        sex: what a manifest says, or None.
+        chronological_age: months, or None.
+        native_size: (width, height) pixels before the image was squashed, or None.
+        error: why this input cannot be used; empty when it can.
+    """
+
+    path: str
+    sex: Sex | None = None
+    chronological_age: float | None = None
+    native_size: tuple[int, int] | None = None
+    error: str = ""
+
+
+def list_inputs(inputs: Iterable[str | Path]) -> list[Item]:
+    """Spread images, folders and manifest CSVs out into images, in order.
+
+    A folder gives the images directly in it; if it holds a ``manifest.csv``, that manifest's rows come first.
+    An input that cannot be used (no such file, a folder without images, a bad manifest) becomes an item with an error.
+    """
+    return [item for given in inputs for item in _items(Path(given))]
+
+
+def parse_sex(text: str | None) -> Sex | None:
+    """M, F, male or female in any case; None stays None.
+
+    Raises:
+        InputError: anything else.
+    """
+    if text is None:
+        return None
+    words: dict[str, Sex] = {"m": "M", "male": "M", "f": "F", "female": "F"}
+    if text.strip().lower() not in words:
+        raise InputError(f"sex {text!r} is unknown; write M or F")
+    return words[text.strip().lower()]
+
+
+def _items(path: Path) -> list[Item]:
+    try:
+        if path.is_dir():
+            return _folder(path)
+        if path.suffix.lower() == ".csv":
+            return _manifest(path)
+    except InputError as error:
+        return [Item(str(path), error=str(error))]
+    if not path.exists():
+        return [Item(str(path), error=f"{path}: no such file or folder")]
+    return [Item(str(path))]
+
+
+def _folder(folder: Path) -> list[Item]:
+    manifest = folder / FOLDER_MANIFEST
+    if not manifest.is_file():
+        return [Item(str(path)) for path in list_images(folder)]
+    listed = _manifest(manifest)
+    known = {Path(item.path) for item in listed}
+    try:
+        return [*listed, *(Item(str(path)) for path in list_images(folder) if path not in known)]
+    except InputError:  # the manifest's images lie elsewhere
+        return listed
+
+
+def _manifest(csv: Path) -> list[Item]:
+    from boneage_roi.datasets.manifest import (
+        read_dataset,
+        read_manifest,
+    )  # brings pandas, which single images do without
+
+    try:
+        table = read_manifest(csv, check_images=False)
+    except InputError as error:
+        try:  # RSNA's layout has no path column
+            table = read_dataset(csv)
+        except InputError:
+            raise error from None
+    return [_row(row, csv.parent) for row in table.to_dict("records")]
+
+
+def _row(row: dict[Any, Any], folder: Path) -> Item:
+    path = Path(row["path"])
+    if path.is_relative_to(folder.absolute()):
+        path = folder / path.relative_to(folder.absolute())
+    sized = row["width"] > 0 and row["height"] > 0  # False for NaN
+    return Item(
+        str(path),
+        sex=row["sex"] if row["sex"] in get_args(Sex) else None,
+        chronological_age=row["chronological_age"] if row["chronological_age"] >= 0 else None,
+        native_size=(int(row["width"]), int(row["height"])) if sized else None,
+    )

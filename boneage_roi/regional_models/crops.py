@@ -1,0 +1,80 @@
+"""Cutting a region's crops out of a hand frame."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage_roi.regions import Region
+from boneage_roi.values import FloatArray, HandFrame, RegionBox
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """The crops of one region of one hand.
+
+    Attributes:
+        pixels: uint8 (C, h, w).
+        places: float32 (C, 4): centre x, centre y, width, height of each crop's box, as shares of the frame.
+        confidence: mean confidence of their boxes.
+    """
+
+    pixels: NDArray[np.uint8]
+    places: FloatArray
+    confidence: float
+
+
+def cut_crops(
+    frame: HandFrame, boxes: list[RegionBox], region: Region, size: tuple[int, int], margin: float, context: float = 1.0
+) -> Crops | None:
+    """The crops of a region, its most confident boxes first to be kept, in the order of their boxes' x.
+
+    Aspect ratio is kept: a box is widened to the crop's aspect, with ``margin`` of its size around it.
+
+    Args:
+        size: (height, width) of a crop in pixels.
+        context: cut this much more on each axis at the same scale, for augmentation to move in.
+
+    Returns:
+        None when the region was not found; the hand itself is always there.
+    """
+    height, width = frame.pixels.shape
+    if region is Region.HAND:
+        found = [RegionBox(region, (0.0, 0.0, float(width), float(height)), 1.0)]
+    else:
+        found = sorted((box for box in boxes if box.region == region), key=lambda box: -box.confidence)
+        found = sorted(found[: region.max_crops], key=lambda box: box.box[0])
+    if not found:
+        return None
+    corners = np.array([box.box for box in found])
+    centres = (corners[:, :2] + corners[:, 2:]) / 2
+    sides = corners[:, 2:] - corners[:, :2]
+    pixels = np.stack([
+        _cut(frame.pixels, centre, side, size, margin, context) for centre, side in zip(centres, sides, strict=True)
+    ])
+    places = np.hstack([centres, sides]) / [width, height, width, height]
+    return Crops(pixels, places.astype(np.float32), float(np.mean([box.confidence for box in found])))
+
+
+def _cut(
+    image: NDArray[np.uint8],
+    centre: NDArray[np.float64],
+    side: NDArray[np.float64],
+    size: tuple[int, int],
+    margin: float,
+    context: float,
+) -> NDArray[np.uint8]:
+    height, width = size
+    scale = min(width / side[0], height / side[1]) / (1 + 2 * margin)
+    out_height, out_width = round(height * context), round(width * context)
+    shrink = 1.0
+    if scale < 0.6:  # area averaging first: a plain warp would alias
+        shrink = scale
+        shape = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
+        image = np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)
+    matrix = np.array([
+        [scale / shrink, 0, out_width / 2 - scale * centre[0]],
+        [0, scale / shrink, out_height / 2 - scale * centre[1]],
+    ])
+    return np.asarray(cv2.warpAffine(image, matrix, (out_width, out_height)), np.uint8)

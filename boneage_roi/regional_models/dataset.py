@@ -1,0 +1,74 @@
+"""Samples for a region's CNN: augmented crops of one hand, its age and sex."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from boneage_roi.datasets.augmentation import random_intensity, random_similarity
+from boneage_roi.regional_models.crops import Crops
+
+CONTEXT = 1.25
+"""How much larger than the network's input the cached crops are."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionSample:
+    """One hand's crops (cut with ``CONTEXT``), bone age in months, sex as 1 for male and 0 for female."""
+
+    crops: Crops
+    boneage: float
+    male: float
+
+
+class RegionDataset(Dataset[tuple[Tensor, ...]]):
+    """Samples padded to the region's most crops: crops (C, 1, h, w), present (C,), places (C, 4), sex, age.
+
+    With ``augment`` each hand is mirrored half of the time and each crop turned, moved, scaled and changed in grey.
+    """
+
+    def __init__(self, samples: list[RegionSample], size: tuple[int, int], max_crops: int, *, seed: int, augment: bool):
+        self.samples = samples
+        self.size = size
+        self.max_crops = max_crops
+        self.augment = augment
+        self.random = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        sample, (height, width) = self.samples[index], self.size
+        count = len(sample.crops.pixels)
+        crops = np.zeros((self.max_crops, 1, height, width), np.float32)
+        places = np.zeros((self.max_crops, 4), np.float32)
+        present = np.zeros(self.max_crops, np.float32)
+        present[:count] = 1
+        places[:count] = sample.crops.places
+        flip = self.augment and self.random.random() < 0.5
+        if flip:
+            places[:count, 0] = 1 - places[:count, 0]
+        for position, crop in enumerate(sample.crops.pixels):
+            crops[position, 0] = self._augmented(crop, flip) if self.augment else self._middle(crop)
+        age, male = np.float32(sample.boneage), np.float32(sample.male)
+        return torch.from_numpy(crops), torch.from_numpy(present), torch.from_numpy(places), torch.tensor(male), torch.tensor(age)
+
+    def _middle(self, crop: np.ndarray) -> np.ndarray:
+        height, width = self.size
+        top, left = (crop.shape[0] - height) // 2, (crop.shape[1] - width) // 2
+        return crop[top : top + height, left : left + width].astype(np.float32) / 255
+
+    def _augmented(self, crop: np.ndarray, flip: bool) -> np.ndarray:
+        height, width = self.size
+        centre = (crop.shape[1] / 2, crop.shape[0] / 2)
+        matrix = random_similarity(
+            self.random, centre, degrees=15, scale=(0.85, 1.18), shift=0.06 * min(height, width), flip=False
+        )
+        matrix[:, 2] -= [(crop.shape[1] - width) / 2, (crop.shape[0] - height) / 2]
+        if flip:
+            matrix[0] = [-matrix[0, 0], -matrix[0, 1], width - 1 - matrix[0, 2]]
+        warped = cv2.warpAffine(crop, matrix, (width, height)).astype(np.float32) / 255
+        return random_intensity(self.random, warped, strength=0.8)

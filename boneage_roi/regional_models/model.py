@@ -1,0 +1,95 @@
+"""The network that reads one region: crops of it in, an age distribution and a feature vector out."""
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from boneage_roi.regional_models.cbam import CBAM
+from boneage_roi.regions import AGE_BINS
+from boneage_roi.training import PIXEL_MEAN, PIXEL_STD, load_imagenet
+
+FEATURES = 64
+"""Length of a region's feature vector."""
+
+PLACE = 4
+"""Numbers that say where a crop lies in the frame: centre x, centre y, width, height, as shares of the frame."""
+
+
+class Backbone(nn.Module):
+    """The first ``stages`` of an ImageNet-initialised EfficientNet-Lite0 with CBAM behind the last two of them.
+
+    Small crops need no stride of 32: five stages end at a stride of 16. Maps (N, 1, h, w) to (N, channels, h', w').
+    """
+
+    def __init__(self, stages: int, pretrained: bool) -> None:
+        super().__init__()
+        network = timm.create_model("tf_efficientnet_lite0", in_chans=1)
+        if pretrained:
+            load_imagenet(network)
+        self.stem = nn.Sequential(network.conv_stem, network.bn1)
+        self.blocks = network.blocks[:stages]
+        widths = [int(block[-1].conv_pwl.out_channels) for block in self.blocks[1:]]
+        self.attention = nn.ModuleDict({str(stages - 2): CBAM(widths[-2]), str(stages - 1): CBAM(widths[-1])})
+        self.channels = widths[-1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.stem((images - PIXEL_MEAN) / PIXEL_STD)
+        for index, block in enumerate(self.blocks):
+            maps = block(maps)
+            if str(index) in self.attention:
+                maps = self.attention[str(index)](maps)
+        return maps
+
+
+class AttentionPooling(nn.Module):
+    """Gated attention over the crops of a hand (Ilse et al., ICML 2018); absent crops get no weight.
+
+    Maps crop vectors (N, C, D) and presence (N, C) to (N, D).
+    """
+
+    def __init__(self, width: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.content = nn.Linear(width, hidden)
+        self.gate = nn.Linear(width, hidden)
+        self.score = nn.Linear(hidden, 1)
+
+    def forward(self, crops: Tensor, present: Tensor) -> Tensor:
+        scores = self.score(self.content(crops).tanh() * self.gate(crops).sigmoid()).squeeze(-1)
+        weights = scores.masked_fill(present < 0.5, -1e4).softmax(-1)
+        return (weights.unsqueeze(-1) * crops).sum(1)
+
+
+class RegionNet(nn.Module):
+    """One backbone over all crops of a region, attention pooling, sex, an age distribution.
+
+    Inputs: crops float32 (N, C, 1, h, w) in 0..1, present float32 (N, C), places float32 (N, C, 4), sex float32 (N,)
+    with 1 for male. Outputs: distribution (N, 240), features (N, 64). With ``sex_head`` the training also asks for
+    the sex (Tanner-Whitehouse joint learning, TJ-Net); it is not exported.
+    """
+
+    def __init__(self, stages: int, *, pretrained: bool = True, sex_head: bool = False) -> None:
+        super().__init__()
+        self.backbone = Backbone(stages, pretrained)
+        width = self.backbone.channels
+        self.expand = nn.Sequential(nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width), nn.ReLU6())
+        self.place = nn.Linear(PLACE, 4 * width)
+        self.pool = AttentionPooling(4 * width)
+        self.sex = nn.Linear(1, 32)
+        self.features = nn.Sequential(nn.Dropout(0.2), nn.Linear(4 * width + 32, FEATURES), nn.ReLU())
+        self.age = nn.Linear(FEATURES, AGE_BINS)
+        self.sex_head = nn.Linear(4 * width, 1) if sex_head else None
+
+    def pooled(self, crops: Tensor, present: Tensor, places: Tensor) -> Tensor:
+        """The hand's vector before the sex is known, (N, D)."""
+        maps = self.expand(self.backbone(crops.flatten(0, 1)))
+        vectors = maps.mean((2, 3)).unflatten(0, crops.shape[:2])
+        return self.pool(vectors + self.place(places), present)
+
+    def heads(self, pooled: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
+        """Age logits (N, 240) and features (N, 64)."""
+        features = self.features(torch.cat([pooled, self.sex(2 * sex.unsqueeze(-1) - 1).relu()], dim=-1))
+        return self.age(features), features
+
+    def forward(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
+        logits, features = self.heads(self.pooled(crops, present, places), sex)
+        return logits.softmax(-1), features

@@ -1,0 +1,224 @@
+"""Training the segmenter: a round on drawn outlines and landmarks, a second one on its own confident masks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from boneage_roi.configs.schema import SegmenterConfig
+from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.runs import Run
+from boneage_roi.segmentation.dataset import HandDataset, HandSample
+from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
+from boneage_roi.segmentation.model import HandUNet
+from boneage_roi.segmentation.runtime import Segmenter, hand_mask
+from boneage_roi.training import export_onnx, fit
+from boneage_roi.values import Radiograph
+
+CONFIDENT = 0.9
+"""Share of the pixels in or near a pseudo-mask that must be sure (below 0.1 or above 0.9)."""
+
+SMALLEST_HAND = 0.05
+"""Share of the square that a pseudo-mask must cover."""
+
+
+def train_segmenter(run: Run) -> dict[str, Any]:
+    """Train, measure and export the segmenter into ``run/segmenter``; does nothing when that is done.
+
+    Returns:
+        Dice and IoU on outlines that neither round saw, by image condition, and the landmarks' errors.
+    """
+    if (metrics := run.metrics("segmenter")) is not None:
+        return metrics
+    config, folder = run.config.segmenter, run.stage("segmenter")
+    hands = run.manifest.set_index("id")
+    drawn = load_samples(run, hands, config.size)
+    train = {key: sample for key, sample in drawn.items() if hands.split[key] == "train"}
+    lightning.seed_everything(run.config.seed, verbose=False)
+    network = _round(list(train.values()), config, config.epochs, folder, "round1", HandUNet(), run.config.seed)
+    pseudo = _pseudo_samples(network, hands, set(drawn), config, run.config.seed)
+    second = [*train.values(), *pseudo]
+    network = _round(second, config, config.self_training_epochs, folder, "round2", network, run.config.seed + 1)
+    example = torch.zeros(1, 1, config.size, config.size)
+    export_onnx(network, (example,), folder / "segmenter.onnx", input_names=["image"], output_names=["maps"])
+    metrics = measure(run, Segmenter(folder / "segmenter.onnx")) | {"pseudo_masks": len(pseudo)}
+    run.finish("segmenter", metrics)
+    return metrics
+
+
+class _LitSegmenter(lightning.LightningModule):
+    """Cross-entropy and Dice for the mask, cross-entropy over the image for each landmark."""
+
+    def __init__(self, network: HandUNet, learning_rate: float) -> None:
+        super().__init__()
+        self.network = network
+        self.learning_rate = learning_rate
+
+    def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
+        images, masks, targets, weights = batch
+        logits = self.network.logits(images.contiguous(memory_format=torch.channels_last))
+        cross = functional.binary_cross_entropy_with_logits(logits[:, :1], masks, reduction="none").mean((1, 2, 3))
+        probability = logits[:, :1].sigmoid()
+        overlap = (probability * masks).sum((1, 2, 3))
+        dice = 1 - (2 * overlap + 1) / (probability.sum((1, 2, 3)) + masks.sum((1, 2, 3)) + 1)
+        mask_loss = (weights[:, 0] * (cross + dice)).sum() / weights[:, 0].sum().clamp(min=1)
+        spread = -(targets.flatten(2) * logits[:, 1:].flatten(2).log_softmax(-1)).sum(-1).mean(1)
+        landmark_loss = (weights[:, 1] * spread).sum() / weights[:, 1].sum().clamp(min=1)
+        loss: Tensor = mask_loss + 0.1 * landmark_loss
+        self.log_dict({"mask": mask_loss, "landmarks": landmark_loss}, prog_bar=True)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=1e-2)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=steps, pct_start=0.2)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _round(
+    samples: list[HandSample], config: SegmenterConfig, epochs: int, folder: Path, name: str, network: HandUNet, seed: int
+) -> HandUNet:
+    network = network.to(memory_format=torch.channels_last)
+    module = _LitSegmenter(network, config.learning_rate if name == "round1" else config.learning_rate / 2)
+    drawn = [sample for sample in samples if sample.mask is not None and sample.weight == 1]
+    others = [sample for sample in samples if sample.mask is None or sample.weight < 1]
+    dataset = HandDataset([*others, *(drawn * max(1, len(others) // (2 * max(len(drawn), 1))))], seed)
+    batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
+    fit(module, batches, epochs=epochs, folder=folder, name=name)
+    return module.network
+
+
+def load_samples(run: Run, hands: pd.DataFrame, size: int) -> dict[str, HandSample]:
+    """Every hand that has an outline or key points, letterboxed to ``size``."""
+    polygons = _read_json(run.path / "annotations" / "polygons.json")
+    keypoints = _read_json(run.path / "annotations" / "keypoints.json")
+    samples = {}
+    for key in track(sorted((polygons.keys() | keypoints.keys()) & set(hands.index)), "annotated hands"):
+        radiograph = _read(hands.loc[key])
+        height, width = radiograph.pixels.shape
+        to_square = letterbox_map(height, width, size)
+
+        def place(points: Any, matrix: NDArray[np.float64] = to_square, w: int = width, h: int = height) -> NDArray[np.float64]:
+            pixels = np.asarray(points, np.float64)[:, :2] * [w, h] - 0.5
+            return np.asarray(pixels @ matrix[:, :2].T + matrix[:, 2])
+
+        mask = None
+        if key in polygons:
+            mask = _fill([place(polygon) for polygon in polygons[key]], (size, size))
+        landmarks = place(keypoints[key]["keypoints"])[[0, 9]] if key in keypoints else None
+        image = (letterbox(radiograph.pixels, size) * 255).astype(np.uint8)
+        samples[key] = HandSample(image, mask, landmarks)
+    return samples
+
+
+def _fill(polygons: list[NDArray[np.float64]], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Outlines filled with an accuracy of 1/16 pixel, uint8 (H, W), 0 or 255."""
+    mask = np.zeros(shape, np.uint8)
+    for polygon in polygons:
+        cv2.fillPoly(mask, [np.round(polygon * 16).astype(np.int32)], 255, shift=4)
+    return mask
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _read(hand: "pd.Series[Any]") -> Radiograph:
+    native = None if pd.isna(hand.width) else (int(hand.width), int(hand.height))
+    return read_radiograph(hand.path, native_size=native)
+
+
+def _pseudo_samples(
+    network: HandUNet, hands: pd.DataFrame, annotated: set[str], config: SegmenterConfig, seed: int
+) -> list[HandSample]:
+    """Confident masks and landmarks of training hands that nobody outlined (self-training, Lee 2013)."""
+    pool = hands[(hands.split == "train") & ~hands.index.isin(annotated)]
+    pool = pool.sample(min(config.self_training_hands, len(pool)), random_state=seed)
+    network.eval()
+    samples = []
+    for _, hand in track(list(pool.iterrows()), "pseudo-masks"):
+        square = letterbox(_read(hand).pixels, config.size)
+        with torch.no_grad():
+            maps = network(torch.from_numpy(square)[None, None])[0].numpy()
+        found = hand_mask(maps, square.shape)
+        near = cv2.dilate(found.pixels.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
+        sure = (maps[0] < 0.1) | (maps[0] > 0.9)
+        if near.mean() < SMALLEST_HAND or sure[near].mean() < CONFIDENT:
+            continue
+        landmarks = np.array([found.wrist, found.middle_mcp]) if found.confidence > 0.8 else None
+        mask = found.pixels.astype(np.uint8) * 255
+        samples.append(HandSample((square * 255).astype(np.uint8), mask, landmarks, weight=0.5))
+    network.train()
+    return samples
+
+
+def measure(run: Run, segmenter: Segmenter) -> dict[str, Any]:
+    """Dice and IoU at the radiographs' own size on outlines outside ``train``; landmark errors likewise.
+
+    Landmark errors are a share of the wrist-to-MCP distance, the axis error is in degrees.
+    """
+    hands = run.manifest.set_index("id")
+    kept_out = set(hands.index[hands.split != "train"])
+    polygons = _read_json(run.path / "annotations" / "polygons.json")
+    keypoints = _read_json(run.path / "annotations" / "keypoints.json")
+    overlaps, landmarks = [], []
+    for key in sorted((polygons.keys() | keypoints.keys()) & kept_out):
+        radiograph = _read(hands.loc[key])
+        height, width = radiograph.pixels.shape
+        found = segmenter(radiograph)
+        if key in polygons:
+            outlines = [np.asarray(polygon, np.float64) * [width, height] - 0.5 for polygon in polygons[key]]
+            truth = _fill(outlines, (height, width)) > 127
+            both, either = (truth & found.pixels).sum(), (truth | found.pixels).sum()
+            dice = 2 * both / (both + either)
+            overlaps.append({"condition": condition(radiograph, truth), "iou": both / either, "dice": dice})
+        if key in keypoints:
+            true = np.asarray(keypoints[key]["keypoints"])[[0, 9], :2] * [width, height] - 0.5
+            landmarks.append(_landmark_errors(np.array([found.wrist, found.middle_mcp]), true))
+    table = pd.DataFrame(overlaps)
+    by_condition = table.groupby("condition").agg(n=("iou", "size"), iou=("iou", "mean"), dice=("dice", "mean"))
+    errors = pd.DataFrame(landmarks)
+    return {
+        "split": "fusion + test",
+        "outlines": len(table),
+        "iou": float(table.iou.mean()),
+        "iou_worst": float(table.iou.min()),
+        "dice": float(table.dice.mean()),
+        "by_condition": by_condition.round(4).to_dict("index"),
+        "landmark_hands": len(errors),
+        **{f"{name}_{stat}": float(value) for name in errors for stat, value in _summary(errors[name]).items()},
+    }
+
+
+def condition(radiograph: Radiograph, hand: NDArray[np.bool_]) -> str:
+    """What makes a radiograph hard: ``bright background``, ``framed`` (bright border), ``dark``, or ``plain``."""
+    pixels = radiograph.pixels
+    background = pixels[~cv2.dilate(hand.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)]
+    border = np.concatenate([pixels[:3].ravel(), pixels[-3:].ravel(), pixels[:, :3].ravel(), pixels[:, -3:].ravel()])
+    if np.median(background) > 0.35:
+        return "bright background"
+    if (border > 0.7).mean() > 0.1:
+        return "framed"
+    return "dark" if np.median(pixels[hand]) < 0.2 else "plain"
+
+
+def _landmark_errors(found: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, float]:
+    axis, true_axis = found[1] - found[0], true[1] - true[0]
+    length = float(np.hypot(*true_axis))
+    cosine = axis @ true_axis / max(float(np.hypot(*axis)) * length, 1e-9)
+    wrist, middle_mcp = np.hypot(*(found - true).T) / length
+    return {"wrist": wrist, "middle_mcp": middle_mcp, "axis": float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))}
+
+
+def _summary(errors: "pd.Series[float]") -> dict[str, float]:
+    return {"mean": errors.mean(), "p95": errors.quantile(0.95), "max": errors.max()}

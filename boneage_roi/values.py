@@ -1,0 +1,143 @@
+"""What a radiograph becomes on its way to a bone age: one small frozen dataclass a step.
+
+Points are (x, y) in pixels, x to the right, y down; the centre of the first pixel is (0, 0).
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage_roi.regions import Region
+
+Sex = Literal["M", "F"]
+Laterality = Literal["L", "R"]
+Point = tuple[float, float]
+FloatImage = NDArray[np.float32]
+BoolImage = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Radiograph:
+    """One radiograph and what its file told.
+
+    Attributes:
+        pixels: float32 (H, W), 0..1, as displayed (MONOCHROME1 already turned).
+        source: the path it came from, for messages.
+        sex: "M", "F" or None when nobody said.
+        chronological_age: months, or None.
+        laterality: "L", "R" or None.
+        pixel_spacing: (row, column) millimetres, or None.
+    """
+
+    pixels: FloatImage
+    source: str = "<array>"
+    sex: Sex | None = None
+    chronological_age: float | None = None
+    laterality: Laterality | None = None
+    pixel_spacing: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class HandMask:
+    """Where the hand is in a radiograph.
+
+    Attributes:
+        pixels: bool (H, W) of the radiograph: hand and forearm.
+        wrist: the radiocarpal joint's middle, in radiograph pixels.
+        middle_mcp: the middle finger's metacarpophalangeal joint, in radiograph pixels. The two give the hand's axis and scale.
+        confidence: 0..1, the weaker of the two landmarks' peaks.
+    """
+
+    pixels: BoolImage
+    wrist: Point
+    middle_mcp: Point
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class HandFrame:
+    """The hand cut out of its radiograph, upright, in a frame of fixed size.
+
+    Attributes:
+        pixels: uint8 (H, W), bones bright, contrast taken from the pixels of the hand.
+        to_frame: float64 (2, 3), the affine map from radiograph to frame pixels.
+        inverted: True when the radiograph was dark-on-bright and has been turned.
+    """
+
+    pixels: NDArray[np.uint8]
+    to_frame: NDArray[np.float64]
+    inverted: bool = False
+
+    def to_radiograph(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map frame points (N, 2) back to radiograph pixels."""
+        inverse = cv2.invertAffineTransform(self.to_frame)
+        return np.asarray(points @ inverse[:, :2].T + inverse[:, 2])
+
+
+@dataclass(frozen=True)
+class RegionBox:
+    """A region found in a hand frame: box (xmin, ymin, xmax, ymax) in frame pixels, confidence 0..1."""
+
+    region: Region
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class RegionReading:
+    """What one region says.
+
+    Attributes:
+        region: which one.
+        distribution: float32 (240,), probability of each month; sums to 1.
+        features: float32 (D,), the pooled feature vector.
+        crops: how many crops it saw.
+        confidence: mean detector confidence of those crops; 1 for the whole hand.
+    """
+
+    region: Region
+    distribution: FloatArray
+    features: FloatArray
+    crops: int
+    confidence: float = 1.0
+
+    @property
+    def expected_age(self) -> float:
+        """Mean of the distribution, months."""
+        return float(self.distribution @ np.arange(len(self.distribution)))
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the distribution, months."""
+        months = np.arange(len(self.distribution))
+        return float(np.sqrt(max(self.distribution @ (months - self.expected_age) ** 2, 0.0)))
+
+
+@dataclass(frozen=True, eq=False)
+class BoneAge:
+    """One radiograph's bone age.
+
+    Attributes:
+        months: the fused bone age.
+        lower, upper: the 90 % prediction interval, months.
+        sex: the sex it was read for.
+        readings: the regions that were found and read.
+        flags: what a reader should know ("carpal not found", "inverted" ...).
+        bundle: name of the bundle that said so.
+    """
+
+    months: float
+    lower: float
+    upper: float
+    sex: Sex
+    readings: tuple[RegionReading, ...]
+    bundle: str
+    flags: tuple[str, ...] = field(default=())
+
+    def region_age(self, region: Region) -> float | None:
+        """Expected age of one region in months, or None when it was not found."""
+        return next((reading.expected_age for reading in self.readings if reading.region == region), None)

@@ -1,0 +1,19 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def image() -> Callable[[Path], Path]:
+    """Writes a small picture with something on it."""
+
+    def write(path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(0).integers(0, 255, (80, 70), dtype=np.uint8)
+        assert cv2.imwrite(str(path), pixels)
+        return path
+
+    return write

@@ -1,0 +1,164 @@
+"""A batch gives one outcome an input, in order, and goes on after what fails."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from boneage_roi.errors import InputError
+from boneage_roi.pipeline import Analysis
+from boneage_roi.pipeline.batch import (
+    RESULT_COLUMNS,
+    CsvWriter,
+    box_rows,
+    detect_files,
+    predict_files,
+    result_json,
+    result_row,
+)
+from boneage_roi.pipeline.inputs import Item, list_inputs
+from boneage_roi.regions import DETECTED_REGIONS, Region
+from boneage_roi.values import BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
+
+
+def analysis_of(radiograph: Radiograph, regions: dict[Region, int], **frame: bool) -> Analysis:
+    boxes = tuple(RegionBox(region, (10, 20, 30, 40), 0.9) for region, count in regions.items() for _ in range(count))
+    mask = HandMask(np.ones(radiograph.pixels.shape, bool), (50, 80), (50, 40), 0.9)
+    to_frame = np.array([[1.0, 0, 0], [0, 1, 0]])
+    return Analysis(radiograph, mask, HandFrame(np.zeros((100, 80), np.uint8), to_frame, **frame), boxes)
+
+
+class ToyPredictor:
+    """Reads 100 months from every hand; breaks on images called ``crash``."""
+
+    def analyse(self, radiograph: Radiograph) -> Analysis:
+        if "crash" in radiograph.source:
+            raise RuntimeError("first line\nsecond line")
+        return analysis_of(radiograph, {Region.CARPAL: 1})
+
+    def read(self, analysis: Analysis) -> BoneAge:
+        sex = analysis.radiograph.sex
+        assert sex is not None
+        distribution = np.eye(240, dtype=np.float32)[90]
+        reading = RegionReading(Region.CARPAL, distribution, np.zeros(4, np.float32), 1)
+        return BoneAge(100.0, 88.5, 111.5, sex, (reading,), "toy", ("inverted", "phalanx not found"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    ramp = np.linspace(0, 255, 100 * 80).reshape(100, 80).astype(np.uint8)
+    for name in ("a", "b", "crash"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), ramp)
+    (tmp_path / "note.txt").write_text("no image")
+    return tmp_path
+
+
+def test_bad_inputs_become_rows_and_the_others_go_on(folder: Path) -> None:
+    (folder / "broken.png").write_text("no image")
+    items = list_inputs([folder / "crash.png", folder / "nowhere.png", folder / "broken.png", folder / "a.png"])
+    rows = [result_row(outcome) for outcome in predict_files(ToyPredictor(), items, sex="F")]
+    assert [row["status"] for row in rows] == ["error", "error", "error", "ok"]
+    assert "RuntimeError: first line second line" in rows[0]["message"]
+    assert "no such file" in rows[1]["message"]
+    assert "not an image" in rows[2]["message"]
+    assert all(tuple(row) == RESULT_COLUMNS for row in rows)
+
+
+def test_row_and_json_say_the_same(folder: Path) -> None:
+    (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "a.png"]), sex="F")
+    row, record = result_row(outcome), result_json(outcome)
+    assert (row["bone_age_months"], row["lower"], row["upper"], row["sex"]) == (100.0, 88.5, 111.5, "F")
+    assert row["carpal_age"] == record["regions"]["carpal"] == pytest.approx(90)
+    assert row["radius_ulna_age"] == ""
+    assert record["regions"]["radius-ulna"] is None
+    assert row["flags"] == "inverted; phalanx not found"
+    assert record["flags"] == ["inverted", "phalanx not found"]
+
+
+def test_without_a_sex_the_row_says_what_to_do(folder: Path) -> None:
+    (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "a.png"]))
+    assert outcome.value is None
+    assert "--sex" in outcome.message
+
+
+def test_a_folder_uses_its_manifest(folder: Path) -> None:
+    (folder / "crash.png").unlink()
+    (folder / "manifest.csv").write_text("path,sex,boneage\nb.png,male,100\n")
+    items = list_inputs([folder])
+    assert [(Path(item.path).name, item.sex) for item in items] == [("b.png", "M"), ("a.png", None)]
+    outcomes = list(predict_files(ToyPredictor(), items, sex="F"))
+    assert [outcome.value and outcome.value.sex for outcome in outcomes] == ["M", "F"]
+
+
+def test_a_manifest_restores_the_aspect_of_squashed_images(folder: Path) -> None:
+    (folder / "m.csv").write_text("path,sex,width,height\na.png,F,100,400\nb.png,F,,\nnowhere.png,F,1,1\n")
+    items = list_inputs([folder / "m.csv"])
+    assert [item.native_size for item in items] == [(100, 400), None, (1, 1)]
+    assert items[0].path == str(folder / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty", None, "no images in this folder"),
+        ("m.csv", "image,sex\na.png,F\n", "no `path` column"),
+        ("m.csv", "path,sex\na.png,X\n", "sex is 'X'"),
+    ],
+)
+def test_unusable_inputs_say_why(folder: Path, name: str, content: str | None, said: str) -> None:
+    if content is None:
+        (folder / name).mkdir()
+    else:
+        (folder / name).write_text(content)
+    (item,) = list_inputs([folder / name])
+    assert said in item.error
+
+
+def test_overlays_of_images_with_one_name_do_not_overwrite_each_other(folder: Path) -> None:
+    (folder / "other").mkdir()
+    (folder / "a.png").rename(folder / "other/b.png")
+    items = [Item(str(folder / "b.png"), sex="F"), Item(str(folder / "other/b.png"), sex="M")]
+    list(predict_files(ToyPredictor(), items, overlays=folder / "overlays"))
+    pictures = sorted((folder / "overlays").iterdir())
+    assert [path.name for path in pictures] == ["b-2.png", "b.png"]
+    assert all(cv2.imread(str(path)) is not None for path in pictures)
+
+
+def test_boxes_come_back_in_radiograph_pixels(folder: Path) -> None:
+    (outcome,) = detect_files(ToyPredictor(), list_inputs([folder / "a.png"]), folder / "overlays")
+    (row,) = box_rows(outcome)
+    assert row["region"] == "carpal"
+    assert [row[name] for name in ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")] == [10, 20, 30, 20, 30, 40, 10, 40]
+
+
+def test_an_interrupted_table_keeps_its_rows(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with CsvWriter(tmp_path / "ages.csv", ("path", "status")) as writer:
+            writer.write([{"path": "a.png", "status": "ok"}])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not (tmp_path / "ages.csv").exists()
+    with (tmp_path / "ages.csv.partial").open() as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["a.png"]
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        CsvWriter(tmp_path, ("path",))
+
+
+def test_flags_tell_what_was_not_found() -> None:
+    radiograph = Radiograph(np.zeros((100, 80), np.float32))
+    complete = dict.fromkeys(DETECTED_REGIONS, 1) | {Region.PHALANX: 4, Region.EPIPHYSIS: 14}
+    assert analysis_of(radiograph, complete).flags() == ()
+    poor = complete | {Region.CARPAL: 0, Region.PHALANX: 3, Region.EPIPHYSIS: 13}
+    assert analysis_of(radiograph, poor, inverted=True).flags() == (
+        "carpal not found",
+        "3 of 5 digits found",
+        "13 of 16 growth plates found",
+        "inverted",
+    )

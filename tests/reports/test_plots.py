@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from boneage_roi.reports.metrics import error_table
+from boneage_roi.reports.plots import draw_bland_altman, draw_by_age, draw_predicted, save_plots
+
+
+@pytest.fixture
+def hands() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    true = rng.uniform(10, 220, 60)
+    predicted = true + rng.normal(3, 8, 60)
+    predicted[0] = np.nan
+    columns = {"boneage": true, "bone_age_months": predicted, "lower": predicted - 12, "upper": predicted + 12}
+    return pd.DataFrame(columns | {"sex": ["F", "M"] * 30, "hand_age": predicted + 1, "carpal_age": predicted + 2})
+
+
+def test_every_plot_is_a_readable_picture(hands, tmp_path: Path):
+    paths = save_plots(hands, tmp_path / "new")
+    assert [path.stem for path in paths] == ["predicted-against-true", "bland-altman", "mae-by-age", "mae-by-region"]
+    for path in paths:
+        assert cv2.imread(str(path)).std() > 5
+
+
+def test_plots_stand_one_hand_and_none(hands, tmp_path: Path):
+    assert len(save_plots(hands.iloc[1:2], tmp_path)) == 4
+    assert len(save_plots(hands.iloc[:1], tmp_path)) == 4
+
+
+def test_titles_tell_how_many_hands(hands):
+    axes = Figure().add_subplot()
+    draw_predicted(axes, hands.dropna(subset="bone_age_months"))
+    assert "n = 59" in axes.get_title()
+
+
+def test_bland_altman_draws_bias_and_limits(hands):
+    seen = hands.dropna(subset="bone_age_months")
+    axes = Figure().add_subplot()
+    draw_bland_altman(axes, seen)
+    heights = sorted(line.get_ydata()[0] for line in axes.lines)
+    difference = seen["bone_age_months"] - seen["boneage"]
+    low, high = difference.mean() - 1.96 * difference.std(), difference.mean() + 1.96 * difference.std()
+    assert heights == pytest.approx(sorted([low, 0, difference.mean(), high]))
+
+
+def test_bars_are_as_high_as_the_table_says(hands):
+    table = error_table(hands)
+    axes = Figure().add_subplot()
+    draw_by_age(axes, table)
+    rows = table[table["group"] == "sex x age band"]
+    assert sorted(patch.get_height() for patch in axes.patches) == pytest.approx(sorted(rows["mae"]))

@@ -1,0 +1,259 @@
+"""The command as a user meets it: what it prints, where, and its exit code."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from boneage_roi import __version__
+from boneage_roi.cli import main
+from boneage_roi.cli.terminal import predictions_table
+from boneage_roi.regions import Region
+from tests.bundles import EXAMPLES, needs_bundle, write_toy_bundle
+
+COMMANDS = (
+    *("predict", "detect", "segment", "evaluate", "info"),
+    *("prepare", "train-segmenter", "train-detector", "train-region", "train-fusion", "train", "export"),
+)
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+RUN = "from boneage_roi.cli import main; main()"
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Run ``boneage-roi`` with arguments, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["boneage-roi", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return Done(int(stopped.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def bundle_folder(tmp_path: Path) -> Path:
+    return write_toy_bundle(tmp_path / "bundle")
+
+
+def assert_refused(done: Done, *said: str) -> None:
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+    for words in said:
+        assert words in done.err
+
+
+def test_help_lists_every_command(command: Command) -> None:
+    for done in (command("--help"), command()):
+        assert done.code == 0
+        assert all(name in done.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_has_an_example(command: Command, name: str) -> None:
+    done = command(name, "--help")
+    assert done.code == 0
+    assert f"boneage-roi {name}" in done.out.split("Examples:")[1]
+
+
+def test_version(command: Command) -> None:
+    assert command("--version") == Done(0, f"boneage-roi {__version__}\n", "")
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_answer_at_once(option: str) -> None:
+    heavy = "{'numpy', 'pandas', 'cv2', 'onnxruntime', 'torch', 'matplotlib'} & set(sys.modules)"
+    code = f"import atexit, sys; atexit.register(lambda: print('heavy:', {heavy}))\n{RUN}"
+    before = os.times()
+    done = subprocess.run([sys.executable, "-c", code, option], capture_output=True, text=True, check=True)
+    after = os.times()
+    assert "heavy: set()" in done.stdout
+    # Processor time: other work on the machine stretches the clock's.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.7
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["bogus"], ["predict"], ["predict", "--bogus", "x.png"], ["train-region"], ["evaluate", "--limit", "0"]],
+)
+def test_wrong_usage_is_one_line(command: Command, arguments: list[str]) -> None:
+    assert_refused(command(*arguments), "--help")
+
+
+def test_unknown_region_names_the_known(command: Command) -> None:
+    assert_refused(command("train-region", "elbow"), "'elbow'", *Region)
+
+
+@pytest.mark.parametrize("name", ["predict", "detect", "segment"])
+def test_missing_file(command: Command, name: str) -> None:
+    assert_refused(command(name, "nowhere.png"), "nowhere.png", "no such file")
+
+
+def test_empty_folder(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert_refused(command("predict", "empty"), "empty", "no images")
+
+
+def test_manifest_with_a_wrong_column(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("picture,sex\na.png,F\n")
+    assert_refused(command("predict", "m.csv"), "m.csv", "`path`", "picture")
+
+
+def test_unknown_sex(command: Command) -> None:
+    assert_refused(command("predict", "a.png", "--sex", "X"), "'X'")
+
+
+def test_results_never_overwrite_an_input(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,sex\na.png,F\n")
+    assert_refused(command("predict", "m.csv", "--output", "m.csv"), "m.csv", "another file")
+    assert (tmp_path / "m.csv").read_text() == "path,sex\na.png,F\n"
+
+
+def test_a_run_that_is_none(command: Command) -> None:
+    assert_refused(command("train-segmenter", "--run", "nowhere"), "nowhere", "boneage-roi prepare")
+
+
+def test_info_tells_what_a_bundle_is(command: Command, bundle_folder: Path) -> None:
+    done = command("info", bundle_folder)
+    assert done.code == 0
+    for words in ("toy", "twelve toys", "for play only", "test / mae", "6.25", "regions/carpal.onnx"):
+        assert words in done.out
+
+
+def break_hash(folder: Path) -> None:
+    (folder / "detector.onnx").write_text("something else")
+
+
+def break_file(folder: Path) -> None:
+    (folder / "detector.onnx").unlink()
+
+
+def break_schema(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 99}))
+
+
+def break_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", ["info", "predict"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (break_hash, "SHA-256"),
+        (break_file, "detector.onnx is missing"),
+        (break_schema, "newer"),
+        (break_folder, "no such bundle folder"),
+    ],
+)
+def test_broken_bundle(
+    command: Command, bundle_folder: Path, damage: Callable[[Path], None], said: str, name: str
+) -> None:
+    image = bundle_folder.parent / "a.png"
+    image.write_text("never read")
+    damage(bundle_folder)
+    arguments = ["info", bundle_folder] if name == "info" else ["predict", image, "--bundle", bundle_folder]
+    assert_refused(command(*arguments), said)
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+
+
+@needs_bundle
+def test_predict_reads_the_examples(command: Command) -> None:
+    done = command("predict", EXAMPLES, "--output", "ages.csv", "--overlay", "overlays")
+    assert done.code == 0, done.err
+    with Path("ages.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (EXAMPLES / "manifest.csv").open(newline="") as file:
+        truth = {row["path"]: row for row in csv.DictReader(file)}
+    assert len(rows) == len(truth)
+    assert len(list(Path("overlays").iterdir())) == len(rows)
+    for row in rows:
+        expected = truth[Path(row["path"]).name]
+        assert float(row["lower"]) <= float(row["bone_age_months"]) <= float(row["upper"])
+        assert abs(float(row["bone_age_months"]) - float(expected["boneage"])) < 24
+        assert row["sex"] == expected["sex"]
+        assert row["hand_age"]
+        assert f"{float(row['bone_age_months']):.1f}" in done.out
+
+
+@needs_bundle
+def test_one_bad_image_does_not_stop_the_others(command: Command, tmp_path: Path) -> None:
+    image = next(EXAMPLES.glob("*.png"))
+    (tmp_path / "broken.png").write_text("no image")
+    done = command("predict", "broken.png", image, "--sex", "F", "--json")
+    assert done.code == 1
+    assert [record["status"] for record in json.loads(done.out)] == ["error", "ok"]
+    assert "broken.png: not an image" in done.err
+    assert "1 of 2 inputs failed" in done.err
+
+
+@needs_bundle
+@pytest.mark.parametrize("content", [b"no image", b""])
+def test_a_single_bad_image_is_the_users_mistake(command: Command, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "broken.png").write_bytes(content)
+    assert_refused(command("predict", "broken.png", "--sex", "F"), "broken.png")
+
+
+@needs_bundle
+def test_a_single_image_without_a_sex(command: Command, tmp_path: Path) -> None:
+    shutil.copy(next(EXAMPLES.glob("*.png")), tmp_path / "hand.png")
+    assert_refused(command("predict", "hand.png"), "hand.png", "--sex")
+
+
+@needs_bundle
+def test_detect_and_segment_write_pictures(command: Command) -> None:
+    image = next(EXAMPLES.glob("*.png"))
+    done = command("detect", image, "--json")
+    assert done.code == 0, done.err
+    assert {box["region"] for box in json.loads(done.out)} == set(Region) - {Region.HAND}
+    assert Path("regions/boxes.csv").is_file()
+    assert command("segment", image).code == 0
+    mask = cv2.imread(f"masks/{image.name}", cv2.IMREAD_GRAYSCALE)
+    assert mask is not None
+    assert mask.shape == cv2.imread(str(image), cv2.IMREAD_GRAYSCALE).shape
+    assert set(np.unique(mask)) == {0, 255}
+    assert 0.15 < (mask > 0).mean() < 0.9
+
+
+def test_the_table_keeps_every_digit_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {f"{region.replace('-', '_')}_age": 101.25 + place for place, region in enumerate(Region)}
+    row |= {"bone_age_months": 123.45, "lower": 112.2, "upper": 134.8}
+    table = predictions_table([row | {"path": "examples/female-120.png", "sex": "F", "flags": "inverted"}])
+    Console(width=80).print(table)
+    shown = capsys.readouterr().out
+    for number in ("10 y 3 m", "112-135", *(f"{101.2 + place:.1f}" for place in range(len(Region)))):
+        assert number in shown
+    assert "examples/female-120.png: inverted" in shown
