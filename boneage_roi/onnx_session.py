@@ -17,6 +17,8 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
         raise InputError(f"{path}: network file is missing; the bundle is incomplete")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Idle threads that spin take the cores from other sessions and programs, and win next to nothing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a family of its own exceptions without a common base

@@ -48,7 +48,8 @@ class HandMask:
     Attributes:
         pixels: bool (H, W) of the radiograph: hand and forearm.
         wrist: the radiocarpal joint's middle, in radiograph pixels.
-        middle_mcp: the middle finger's metacarpophalangeal joint, in radiograph pixels. The two give the hand's axis and scale.
+        middle_mcp: the middle finger's metacarpophalangeal joint, in radiograph pixels. The two give the hand's
+            axis and scale.
         confidence: 0..1, the weaker of the two landmarks' peaks.
     """
 
@@ -114,7 +115,7 @@ class RegionReading:
     def spread(self) -> float:
         """Standard deviation of the distribution, months."""
         months = np.arange(len(self.distribution))
-        return float(np.sqrt(max(self.distribution @ (months - self.expected_age) ** 2, 0.0)))
+        return float(np.sqrt(max(float(self.distribution @ (months - self.expected_age) ** 2), 0.0)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,18 +42,18 @@ def prepare(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption
 def train_segmenter(run: RunOption = DEFAULT_RUN) -> None:
     """Train the hand segmenter of a prepared run; resumes where it was stopped."""
     with _training(run) as opened:
-        from boneage_roi.segmentation.train import train_segmenter as train
+        from boneage_roi.pipeline.training import segmenter_stage
 
-        _show_metrics(train(opened))
+        _show_metrics(segmenter_stage(opened))
 
 
 @app.command(epilog=examples("train-detector --run runs/default"))
 def train_detector(run: RunOption = DEFAULT_RUN) -> None:
     """Train the region detector; needs the segmenter. Resumes where it was stopped."""
     with _training(run) as opened:
-        from boneage_roi.detection.train import train_detector as train
+        from boneage_roi.pipeline.training import detector_stage
 
-        _show_metrics(train(opened))
+        _show_metrics(detector_stage(opened))
 
 
 @app.command(epilog=examples("train-region carpal --run runs/default"))
@@ -61,22 +61,22 @@ def train_region(
     region: Annotated[str, typer.Argument(metavar="REGION", help=f"One of {', '.join(Region)}.")],
     run: RunOption = DEFAULT_RUN,
 ) -> None:
-    """Train the network of one region; needs the detector. Resumes where it was stopped."""
+    """Train the network of one region; all but the whole hand need the detector. Resumes where it was stopped."""
     if region not in list(Region):
         raise InputError(f"unknown region {region!r}; known are {', '.join(Region)}")
     with _training(run) as opened:
-        from boneage_roi.regional_models.train import train_region as train
+        from boneage_roi.pipeline.training import region_stage
 
-        _show_metrics(train(opened, Region(region)))
+        _show_metrics(region_stage(opened, Region(region)))
 
 
 @app.command(epilog=examples("train-fusion --run runs/default"))
 def train_fusion(run: RunOption = DEFAULT_RUN) -> None:
     """Train the feature-connected layer, the boosted residual and the intervals; needs every region."""
     with _training(run) as opened:
-        from boneage_roi.fusion.train import train_fusion as train
+        from boneage_roi.pipeline.training import fusion_stage
 
-        _show_metrics(train(opened))
+        _show_metrics(fusion_stage(opened))
 
 
 @app.command(epilog=examples("train ../data/rsna", "train manifest.csv --run runs/mine --preset mine.yaml"))
@@ -85,18 +85,9 @@ def train(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption =
     _require_training()
     _prepare(dataset, run, preset)
     with _training(run) as opened:
-        from boneage_roi.detection.train import train_detector
-        from boneage_roi.fusion.train import train_fusion
-        from boneage_roi.pipeline.export import export_bundle
-        from boneage_roi.regional_models.train import train_region
-        from boneage_roi.segmentation.train import train_segmenter
+        from boneage_roi.pipeline.training import train_everything
 
-        train_segmenter(opened)
-        train_detector(opened)
-        for region in opened.config.regions:
-            train_region(opened, region)
-        train_fusion(opened)
-        bundle = export_bundle(opened)
+        bundle = train_everything(opened)
     print(f"bundle is in {bundle}")
 
 

@@ -42,8 +42,8 @@ class SegmenterConfig(_Strict):
 class DetectorConfig(_Strict):
     """YOLO region detector."""
 
-    size: Count = 320
-    epochs: Count = 25
+    size: Count = 256
+    epochs: Count = 18
     batch: Count = 16
 
 
@@ -72,9 +72,11 @@ class FusionConfig(_Strict):
 
 
 class TrainConfig(_Strict):
-    """Everything of one run."""
+    """Everything of one run; ``training_data`` and ``license_note`` go into the bundle's card."""
 
     name: str = "default"
+    training_data: str = "Not described."
+    license_note: str = "No licence note."
     seed: int = 0
     frame_size: tuple[Count, Count] = (512, 416)
     split: SplitConfig = SplitConfig()

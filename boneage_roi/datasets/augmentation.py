@@ -39,7 +39,7 @@ def random_intensity(random: Generator, image: FloatImage, strength: float = 1.0
     gain = 1 + random.uniform(-0.25, 0.25) * strength
     out = (out - 0.5) * np.float32(gain) + np.float32(0.5 + random.uniform(-0.1, 0.1) * strength)
     if random.random() < 0.3 * strength:
-        out = cv2.GaussianBlur(out, (0, 0), random.uniform(0.3, 1.2))
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), random.uniform(0.3, 1.2)))
     if random.random() < 0.3 * strength:
         out = out + random.normal(0, random.uniform(0.005, 0.04), out.shape).astype(np.float32)
-    return np.clip(out, 0, 1, dtype=np.float32)
+    return np.asarray(np.clip(out, 0, 1, dtype=np.float32))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run, write_atomically
-from boneage_roi.values import HandFrame, RegionBox
+from boneage_roi.values import HandFrame, RegionBox, RegionReading
 
 CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 
@@ -41,11 +41,13 @@ class FrameCache:
         """The affine map (2, 3) that takes points given as shares of the image's width and height to frame pixels."""
         matrix = self._map(key)
         row = self._table.loc[key]
-        return np.column_stack([
-            matrix[:, 0] * row.width,
-            matrix[:, 1] * row.height,
-            matrix[:, 2] - 0.5 * (matrix[:, 0] + matrix[:, 1]),
-        ])
+        return np.column_stack(
+            [
+                matrix[:, 0] * row.width,
+                matrix[:, 1] * row.height,
+                matrix[:, 2] - 0.5 * (matrix[:, 0] + matrix[:, 1]),
+            ]
+        )
 
     def _map(self, key: str) -> NDArray[np.float64]:
         return self._table.loc[key, [f"m{index}" for index in range(6)]].to_numpy(float).reshape(2, 3)
@@ -76,3 +78,32 @@ def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
 def readings_path(run: Run, region: Region) -> Path:
     """Where a run keeps what a region's CNN says."""
     return run.path / "readings" / f"{region}.npz"
+
+
+def write_readings(run: Run, region: Region, readings: dict[str, RegionReading]) -> None:
+    """Keep what a region's CNN says of each hand on which the region was found."""
+    path = readings_path(run, region)
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    found = list(readings.values())
+    np.savez(
+        partial,
+        ids=np.array(list(readings)),
+        distributions=np.stack([reading.distribution for reading in found]),
+        features=np.stack([reading.features for reading in found]),
+        crops=np.array([reading.crops for reading in found]),
+        confidences=np.array([reading.confidence for reading in found]),
+    )
+    partial.replace(path)
+
+
+def read_readings(run: Run) -> dict[str, list[RegionReading]]:
+    """All regions' readings by hand."""
+    hands: dict[str, list[RegionReading]] = {}
+    for region in Region:
+        with np.load(readings_path(run, region)) as kept:
+            columns = [kept[name] for name in ("ids", "distributions", "features", "crops", "confidences")]
+        for key, distribution, features, crops, confidence in zip(*columns, strict=True):
+            reading = RegionReading(region, distribution, features, int(crops), float(confidence))
+            hands.setdefault(str(key), []).append(reading)
+    return hands

@@ -15,6 +15,8 @@ from boneage_roi.regions import GROWTH_PLATES
 
 POINTS = (*GROWTH_PLATES, *(f"tip{digit}" for digit in range(1, 6)))
 FINGER_JOINTS = 14
+WRIST = slice(14, 16)
+TIPS = slice(16, 21)
 KEYPOINTS = {
     **{f"MCP{digit}": index for digit, index in zip(range(1, 6), (2, 5, 9, 13, 17), strict=True)},
     **{f"PIP{digit}": index for digit, index in zip(range(2, 6), (6, 10, 14, 18), strict=True)},
@@ -84,7 +86,9 @@ class JointNamer:
                 _, columns = linear_sum_assignment(distances + wrong)
                 design = np.column_stack([exemplar, np.ones(FINGER_JOINTS)])
                 placed = design @ np.linalg.lstsq(design, centres[columns], rcond=None)[0]
-            residual = float(np.hypot(*(placed - centres[columns]).T).mean() + wrong[range(FINGER_JOINTS), columns].sum())
+            residual = float(
+                np.hypot(*(placed - centres[columns]).T).mean() + wrong[range(FINGER_JOINTS), columns].sum()
+            )
             if residual < best[1]:
                 best = (columns, residual)
         return best
@@ -100,9 +104,11 @@ def name_boxes(namer: JointNamer, boxes: pd.DataFrame, source: str, tolerance: f
     kinds = boxes["label"].map(LABELS[source])
     corners = boxes[CORNERS].to_numpy(float)
     finger = (kinds.notna() & ~kinds.isin(["radius", "ulna"])).to_numpy()
+    if not finger.any():
+        return None
     if source == "kucukbayrak":  # the carpal block is by far the largest component
         areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
-        finger &= areas < 3.5 * np.median(areas[finger])
+        finger = finger & (areas < 3.5 * np.median(areas[finger]))
     centres = (corners[finger, :2] + corners[finger, 2:]) / 2
     columns, residual = namer(centres, kinds[finger].tolist())
     if residual > tolerance:
@@ -132,8 +138,9 @@ def build_hands(boxes: pd.DataFrame, keypoints: dict[str, Hand], size: tuple[int
     hands = {key: _thumb_right(hand, width) for key, hand in keypoint_hands(keypoints).items()}
     mirrored = {key for key, hand in keypoint_hands(keypoints).items() if hand[0, 0] < hand[4, 0]}
     namer = JointNamer(hands, width)
-    koitka: dict[str, Boxes] = {}
-    for source in ("kucukbayrak", "handbone-detect", "koitka2018"):  # each shares hands with the key points or with one before
+    drawn: dict[str, dict[str, Boxes]] = {}
+    # In this order each source shares hands with the key points or with a source before it.
+    for source in ("kucukbayrak", "handbone-detect", "koitka2018"):
         named = {}
         for key, rows in boxes[boxes.source == source].groupby("id"):
             found = name_boxes(namer, rows, source, tolerance=0.03 * size[0])
@@ -141,12 +148,16 @@ def build_hands(boxes: pd.DataFrame, keypoints: dict[str, Hand], size: tuple[int
                 if found[0, 0] < found[4, 0]:
                     mirrored.add(str(key))
                 named[str(key)] = _thumb_right(found, width)
-        if source == "koitka2018":
-            koitka = named
-        for key, points in _points(named, hands).items():
+        drawn[source] = named
+        for key, points in _from_boxes(named, hands, slice(0, FINGER_JOINTS)).items():
             hands[key] = np.where(np.isnan(hands[key]), points, hands[key]) if key in hands else points
-    _complete(hands, [16, 17, 18, 19, 20], [key for key in hands if key in keypoints])
-    _complete(hands, [14, 15], list(koitka))
+    _complete(hands, TIPS, [key for key in hands if key in keypoints])
+    for key, box in drawn["koitka2018"].items():
+        hands[key][WRIST] = (box[WRIST, :2] + box[WRIST, 2:]) / 2
+    _complete(hands, WRIST, list(drawn["koitka2018"]))
+    # A predicted radius is right on average only; where the bone was drawn, its box says more.
+    for key, points in _from_boxes(drawn["handbone-detect"], hands, WRIST).items():
+        hands[key][WRIST] = np.where(np.isnan(points[WRIST]), hands[key][WRIST], points[WRIST])
     return {key: _flip(hand, width) if key in mirrored else hand for key, hand in hands.items()}
 
 
@@ -161,23 +172,23 @@ def _thumb_right(points: NDArray[np.float64], width: int) -> NDArray[np.float64]
     return points if points[0, 0] > points[4, 0] else _flip(points, width)
 
 
-def _points(named: dict[str, Boxes], hands: dict[str, Hand]) -> dict[str, Hand]:
-    """Joints from boxes: each lies where, in boxes of hands that are known already, it lies in the median."""
-    shares = [
-        (hands[key][:16] - (box[:, :2] + box[:, 2:]) / 2) / (box[:, 2:] - box[:, :2])
-        for key, box in named.items()
-        if key in hands
-    ]
-    offsets = np.nan_to_num(np.nanmedian(shares, axis=0)) if shares else np.zeros((16, 2))
-    found = {}
+def _from_boxes(named: dict[str, Boxes], hands: dict[str, Hand], rows: slice) -> dict[str, Hand]:
+    """Points from boxes: each lies where, in the boxes of hands whose points are known, it lies in the median."""
+    known = [key for key in named if key in hands]
+    found = {key: np.full((len(POINTS), 2), np.nan) for key in named}
+    offsets = np.zeros((1, 2))
+    if known:
+        boxes = np.stack([named[key][rows] for key in known])
+        centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+        shares = (np.stack([hands[key][rows] for key in known]) - centres) / (boxes[..., 2:] - boxes[..., :2])
+        offsets = np.nanmedian(shares, axis=0)
     for key, box in named.items():
-        points = np.full((len(POINTS), 2), np.nan)
-        points[:16] = (box[:, :2] + box[:, 2:]) / 2 + offsets * (box[:, 2:] - box[:, :2])
-        found[key] = points
+        side = box[rows, 2:] - box[rows, :2]
+        found[key][rows] = box[rows, :2] + (0.5 + offsets) * side
     return found
 
 
-def _complete(hands: dict[str, Hand], rows: list[int], teachers: list[str]) -> None:
+def _complete(hands: dict[str, Hand], rows: slice, teachers: list[str]) -> None:
     """Predict unknown points from the finger joints, as the hands of ``teachers`` have them."""
     known = [hands[key] for key in teachers if not np.isnan(hands[key][rows]).any()]
     joints = np.stack([hand[:FINGER_JOINTS].ravel() for hand in known])

@@ -1,4 +1,4 @@
-"""The detector's labels: the five regions of a hand as boxes, from its named joints, by one definition for every source."""
+"""The detector's labels: the five regions of a hand as boxes, from its joints, by one definition for every source."""
 
 import json
 

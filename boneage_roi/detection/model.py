@@ -19,7 +19,8 @@ def open_yolo(weights: str | Path = ARCHITECTURE) -> Any:
     os.environ["YOLO_OFFLINE"] = "true"
     if "ultralytics" not in sys.modules:  # its settings are written when it is imported
         os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="boneage-roi-")
-    from ultralytics import YOLO, settings
+    from ultralytics import settings
+    from ultralytics.models import YOLO
 
-    settings.update({"sync": False})
+    settings["sync"] = False
     return YOLO(str(weights))

@@ -11,6 +11,11 @@ from boneage_roi.regions import DETECTED_REGIONS
 from boneage_roi.values import HandFrame, RegionBox
 
 CONFIDENCE = 0.25
+"""Boxes of digits and growth plates below this are not believed."""
+
+SINGLE_CONFIDENCE = 0.05
+"""The same for regions that a hand has once: there the surest box is taken, and little else can be meant by it."""
+
 OVERLAP = 0.5
 """Two boxes of one class that overlap more than this (IoU) show the same region; the surer one stays."""
 
@@ -27,7 +32,7 @@ class Detector:
         square, scale, offset = padded(frame.pixels, self._size)
         batch = np.repeat((square.astype(np.float32) / 255)[None, None], 3, axis=1)
         rows = self._session.run(None, {self._input.name: batch})[0][0]
-        rows = rows[rows[:, 4] >= CONFIDENCE]
+        rows = rows[rows[:, 4] >= SINGLE_CONFIDENCE]
         height, width = frame.pixels.shape
         corners = (rows[:, :4] - np.tile(offset, 2)) / scale
         corners = np.clip(corners, 0, [width, height, width, height])
@@ -46,12 +51,16 @@ def padded(frame: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], floa
     return square, scale, np.array([left, top], np.float64)
 
 
-def select_regions(corners: NDArray[np.float64], scores: NDArray[np.float32], classes: NDArray[np.int_]) -> list[RegionBox]:
+def select_regions(
+    corners: NDArray[np.float64], scores: NDArray[np.float32], classes: NDArray[np.int_]
+) -> list[RegionBox]:
     """The surest boxes of every region, as many as a hand has, without doubles."""
     selected: list[RegionBox] = []
     for index, region in enumerate(DETECTED_REGIONS):
         kept: list[NDArray[np.float64]] = []
-        for row in np.flatnonzero(classes == index)[np.argsort(-scores[classes == index])]:
+        least = SINGLE_CONFIDENCE if region.max_crops == 1 else CONFIDENCE
+        candidates = np.flatnonzero((classes == index) & (scores >= least))
+        for row in candidates[np.argsort(-scores[candidates])]:
             if len(kept) == region.max_crops:
                 break
             if all(_iou(corners[row], other) < OVERLAP for other in kept):

@@ -34,10 +34,9 @@ def train_detector(run: Run) -> dict[str, Any]:
         return metrics
     config, folder = run.config.detector, run.stage("detector")
     if not (folder / "labels.csv").is_file():
-        labels = build_labels(run)
-        data = write_dataset(run, labels, folder / "data", config.size)
-        write_atomically(folder / "labels.csv", labels.round(2).to_csv(index=False))
-    data = folder / "data" / "data.yaml"
+        write_atomically(folder / "labels.csv", build_labels(run).round(2).to_csv(index=False))
+    labels = pd.read_csv(folder / "labels.csv", dtype={"id": str})
+    data = write_dataset(run, labels, folder / "data", config.size)
     checkpoint = folder / "yolo" / "weights" / "last.pt"
     if not (folder / "trained").is_file():
         tune_cpu()
@@ -47,9 +46,9 @@ def train_detector(run: Run) -> dict[str, Any]:
             open_yolo().train(**_settings(run, data, folder))
         (folder / "trained").touch()
     detector = open_yolo(checkpoint)
-    exported = Path(detector.export(format="onnx", imgsz=config.size, simplify=False, opset=17, verbose=False))
+    exported = Path(detector.export(format="onnx", imgsz=config.size, nms=False, simplify=False, opset=17, verbose=False))
     write_atomically(folder / "detector.onnx", halve_weights(onnx.load(exported)).SerializeToString())
-    measured = detector.val(data=str(data), imgsz=config.size, batch=16, workers=0, plots=False, verbose=False, device="cpu")
+    measured = detector.val(data=str(data), imgsz=config.size, nms=False, batch=16, workers=0, plots=False, verbose=False)
     metrics = {
         "split": "annotated hands of fusion + test",
         "map50": round(float(measured.box.map50), 4),
@@ -76,7 +75,7 @@ def _settings(run: Run, data: Path, folder: Path) -> dict[str, Any]:
         "exist_ok": True,
         "pretrained": False,
         "optimizer": "AdamW",
-        "lr0": 0.002,
+        "lr0": 0.0015,
         "cos_lr": True,
         "warmup_epochs": 1.0,
         "mosaic": 0.0,

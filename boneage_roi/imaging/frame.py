@@ -13,7 +13,7 @@ PADDING = 0.04
 """Free space around the hand, as a share of the frame's side."""
 
 REACH = 3.0
-"""No fingertip lies farther from the wrist than this many wrist-to-MCP distances; what the mask says beyond is not hand."""
+"""No fingertip lies farther from the wrist than this many wrist-to-MCP distances; what lies beyond is not hand."""
 
 
 def hand_frame(radiograph: Radiograph, mask: HandMask, size: tuple[int, int] = (512, 416)) -> HandFrame:
@@ -28,10 +28,10 @@ def hand_frame(radiograph: Radiograph, mask: HandMask, size: tuple[int, int] = (
     to_frame = frame_map(mask, size)
     height, width = size
     scale = float(np.sqrt(abs(np.linalg.det(to_frame[:, :2]))))
-    pixels = radiograph.pixels
+    pixels: NDArray[np.float32] = radiograph.pixels
     if scale < 0.75:  # a plain warp would alias
-        pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale)
-    cut = cv2.warpAffine(pixels, to_frame, (width, height), flags=cv2.INTER_LINEAR)
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale), np.float32)
+    cut = np.asarray(cv2.warpAffine(pixels, to_frame, (width, height), flags=cv2.INTER_LINEAR), np.float32)
     hand = cv2.warpAffine(mask.pixels.astype(np.uint8), to_frame, (width, height), flags=cv2.INTER_NEAREST).astype(bool)
     inverted = is_inverted(cut, hand)
     if inverted:

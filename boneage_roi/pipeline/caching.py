@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from boneage_roi.datasets.cache import FrameCache, frames_folder, read_boxes, readings_path, write_boxes
+from boneage_roi.datasets.cache import FrameCache, frames_folder, read_boxes, readings_path, write_boxes, write_readings
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.frame import hand_frame
@@ -54,7 +54,7 @@ def cache_frames(run: Run) -> None:
 
     rows = list(in_threads(work, range(len(hands)), "hand frames"))
     pixels.flush()
-    os.replace(partial, folder / "frames.npy")
+    partial.replace(folder / "frames.npy")
     write_atomically(folder / "frames.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
@@ -70,8 +70,7 @@ def cache_boxes(run: Run) -> None:
 
 def cache_readings(run: Run, region: Region, splits: tuple[str, ...] = ("fusion",)) -> None:
     """Read a region of the hands of some splits; needs its trained CNN."""
-    path = readings_path(run, region)
-    if path.is_file():
+    if readings_path(run, region).is_file():
         return
     config = run.config.regions[region]
     reader = RegionReader(
@@ -90,17 +89,7 @@ def cache_readings(run: Run, region: Region, splits: tuple[str, ...] = ("fusion"
     found = {key: reading for (key, _), reading in zip(wanted, readings, strict=True) if reading is not None}
     if not found:
         raise InputError(f"{run.path}: {region} was found on no hand; retrain the detector")
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
-    np.savez(
-        partial,
-        ids=np.array(list(found)),
-        distributions=np.stack([reading.distribution for reading in found.values()]),
-        features=np.stack([reading.features for reading in found.values()]),
-        crops=np.array([reading.crops for reading in found.values()]),
-        confidences=np.array([reading.confidence for reading in found.values()]),
-    )
-    os.replace(partial, path)
+    write_readings(run, region, found)
 
 
 def in_threads(work: Callable[[Any], Result], items: Any, title: str) -> Iterator[Result]:

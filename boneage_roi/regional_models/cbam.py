@@ -14,7 +14,8 @@ class ChannelAttention(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         weights = self.shared(maps.mean((2, 3), keepdim=True)) + self.shared(maps.amax((2, 3), keepdim=True))
-        return maps * weights.sigmoid()
+        weighted: Tensor = maps * weights.sigmoid()
+        return weighted
 
 
 class SpatialAttention(nn.Module):
@@ -26,7 +27,8 @@ class SpatialAttention(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         summary = torch.cat([maps.mean(1, keepdim=True), maps.amax(1, keepdim=True)], dim=1)
-        return maps * self.conv(summary).sigmoid()
+        weighted: Tensor = maps * self.conv(summary).sigmoid()
+        return weighted
 
 
 class CBAM(nn.Module):

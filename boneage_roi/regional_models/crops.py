@@ -50,9 +50,9 @@ def cut_crops(
     corners = np.array([box.box for box in found])
     centres = (corners[:, :2] + corners[:, 2:]) / 2
     sides = corners[:, 2:] - corners[:, :2]
-    pixels = np.stack([
-        _cut(frame.pixels, centre, side, size, margin, context) for centre, side in zip(centres, sides, strict=True)
-    ])
+    pixels = np.stack(
+        [_cut(frame.pixels, centre, side, size, margin, context) for centre, side in zip(centres, sides, strict=True)]
+    )
     places = np.hstack([centres, sides]) / [width, height, width, height]
     return Crops(pixels, places.astype(np.float32), float(np.mean([box.confidence for box in found])))
 
@@ -73,8 +73,10 @@ def _cut(
         shrink = scale
         shape = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
         image = np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)
-    matrix = np.array([
-        [scale / shrink, 0, out_width / 2 - scale * centre[0]],
-        [0, scale / shrink, out_height / 2 - scale * centre[1]],
-    ])
+    matrix = np.array(
+        [
+            [scale / shrink, 0, out_width / 2 - scale * centre[0]],
+            [0, scale / shrink, out_height / 2 - scale * centre[1]],
+        ]
+    )
     return np.asarray(cv2.warpAffine(image, matrix, (out_width, out_height)), np.uint8)

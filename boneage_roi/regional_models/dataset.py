@@ -54,7 +54,13 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         for position, crop in enumerate(sample.crops.pixels):
             crops[position, 0] = self._augmented(crop, flip) if self.augment else self._middle(crop)
         age, male = np.float32(sample.boneage), np.float32(sample.male)
-        return torch.from_numpy(crops), torch.from_numpy(present), torch.from_numpy(places), torch.tensor(male), torch.tensor(age)
+        return (
+            torch.from_numpy(crops),
+            torch.from_numpy(present),
+            torch.from_numpy(places),
+            torch.tensor(male),
+            torch.tensor(age),
+        )
 
     def _middle(self, crop: np.ndarray) -> np.ndarray:
         height, width = self.size
@@ -70,5 +76,5 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         matrix[:, 2] -= [(crop.shape[1] - width) / 2, (crop.shape[0] - height) / 2]
         if flip:
             matrix[0] = [-matrix[0, 0], -matrix[0, 1], width - 1 - matrix[0, 2]]
-        warped = cv2.warpAffine(crop, matrix, (width, height)).astype(np.float32) / 255
+        warped = cv2.warpAffine(crop, matrix, (width, height)).astype(np.float32) / np.float32(255)
         return random_intensity(self.random, warped, strength=0.8)

@@ -1,5 +1,7 @@
 """The network that reads one region: crops of it in, an age distribution and a feature vector out."""
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ class Backbone(nn.Module):
 
     def __init__(self, stages: int, pretrained: bool) -> None:
         super().__init__()
-        network = timm.create_model("tf_efficientnet_lite0", in_chans=1)
+        network: Any = timm.create_model("tf_efficientnet_lite0", in_chans=1)
         if pretrained:
             load_imagenet(network)
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
@@ -33,7 +35,7 @@ class Backbone(nn.Module):
         self.channels = widths[-1]
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.stem((images - PIXEL_MEAN) / PIXEL_STD)
+        maps: Tensor = self.stem((images - PIXEL_MEAN) / PIXEL_STD)
         for index, block in enumerate(self.blocks):
             maps = block(maps)
             if str(index) in self.attention:
@@ -56,7 +58,8 @@ class AttentionPooling(nn.Module):
     def forward(self, crops: Tensor, present: Tensor) -> Tensor:
         scores = self.score(self.content(crops).tanh() * self.gate(crops).sigmoid()).squeeze(-1)
         weights = scores.masked_fill(present < 0.5, -1e4).softmax(-1)
-        return (weights.unsqueeze(-1) * crops).sum(1)
+        pooled: Tensor = (weights.unsqueeze(-1) * crops).sum(1)
+        return pooled
 
 
 class RegionNet(nn.Module):
@@ -83,7 +86,8 @@ class RegionNet(nn.Module):
         """The hand's vector before the sex is known, (N, D)."""
         maps = self.expand(self.backbone(crops.flatten(0, 1)))
         vectors = maps.mean((2, 3)).unflatten(0, crops.shape[:2])
-        return self.pool(vectors + self.place(places), present)
+        pooled: Tensor = self.pool(vectors + self.place(places), present)
+        return pooled
 
     def heads(self, pooled: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
         """Age logits (N, 240) and features (N, 64)."""

@@ -54,6 +54,7 @@ def load_samples(run: Run, region: Region, config: RegionConfig) -> dict[str, li
     samples: dict[str, list[RegionSample]] = {"train": [], "fusion": []}
     hands = run.manifest
     wanted = hands[hands.split.isin(list(samples)) & hands.id.isin(frames.table.index)]
+    hand: Any
     for hand in track(list(wanted.itertuples()), f"{region} crops"):
         found = boxes.get(str(hand.id), [])
         crops = cut_crops(frames[str(hand.id)], found, region, config.size, config.margin, CONTEXT)
@@ -64,6 +65,8 @@ def load_samples(run: Run, region: Region, config: RegionConfig) -> dict[str, li
 
 class _LitRegion(lightning.LightningModule):
     """Label distribution and expected-age loss (Gao et al., IJCAI 2018), sex loss when asked for."""
+
+    months: Tensor
 
     def __init__(self, network: RegionNet, config: RegionConfig) -> None:
         super().__init__()

@@ -53,9 +53,9 @@ class HandDataset(Dataset[tuple[Tensor, ...]]):
             random, (size / 2, size / 2), degrees=degrees, scale=(0.55, 1.15), shift=0.08 * size, flip=True
         )
         image = _disturb(random, _warp(random, sample.image, matrix))
-        mask = np.zeros((size, size), np.float32)
+        mask: NDArray[np.float32] = np.zeros((size, size), np.float32)
         if sample.mask is not None:
-            mask = cv2.warpAffine(sample.mask, matrix, (size, size)).astype(np.float32) / 255
+            mask = cv2.warpAffine(sample.mask, matrix, (size, size)).astype(np.float32) / np.float32(255)
         targets = np.zeros((2, size, size), np.float32)
         inside = False
         if sample.landmarks is not None:
@@ -73,7 +73,7 @@ def _peak(point: NDArray[np.float64], size: int) -> NDArray[np.float32]:
     columns = np.exp(-0.5 * ((grid - point[0]) / sigma) ** 2)
     rows = np.exp(-0.5 * ((grid - point[1]) / sigma) ** 2)
     peak = np.outer(rows, columns)
-    return (peak / max(peak.sum(), 1e-6)).astype(np.float32)
+    return np.asarray(peak / max(peak.sum(), 1e-6), np.float32)
 
 
 def _warp(random: Generator, image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -84,7 +84,7 @@ def _warp(random: Generator, image: NDArray[np.uint8], matrix: NDArray[np.float6
         x, y = (int(value) for value in random.integers(0, size - 30, 2))
         text = "".join(random.choice(list("LRABCDJKMST"), random.integers(1, 4)))
         cv2.putText(warped, text, (x, y + 20), cv2.FONT_HERSHEY_SIMPLEX, random.uniform(0.4, 1.0), 255, 2)
-    return warped.astype(np.float32) / 255
+    return warped.astype(np.float32) / np.float32(255)
 
 
 def _disturb(random: Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:

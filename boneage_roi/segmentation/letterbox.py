@@ -19,6 +19,9 @@ def letterbox(pixels: FloatImage, size: int) -> FloatImage:
     height, width = pixels.shape
     scale = size / max(height, width)
     if scale < 1:  # area averaging first: a plain warp would alias
-        shrunk = cv2.resize(pixels, (max(round(width * scale), 1), max(round(height * scale), 1)), interpolation=cv2.INTER_AREA)
-        return cv2.warpAffine(shrunk, letterbox_map(*shrunk.shape, size), (size, size))
-    return cv2.warpAffine(pixels, letterbox_map(height, width, size), (size, size))
+        shrunk = cv2.resize(
+            pixels, (max(round(width * scale), 1), max(round(height * scale), 1)), interpolation=cv2.INTER_AREA
+        )
+        to_square = letterbox_map(shrunk.shape[0], shrunk.shape[1], size)
+        return np.asarray(cv2.warpAffine(shrunk, to_square, (size, size)), np.float32)
+    return np.asarray(cv2.warpAffine(pixels, letterbox_map(height, width, size), (size, size)), np.float32)

@@ -29,7 +29,8 @@ class HandUNet(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Unnormalised maps, float32 (N, 3, S, S)."""
-        return self.unet((images - PIXEL_MEAN) / PIXEL_STD)
+        logits: Tensor = self.unet((images - PIXEL_MEAN) / PIXEL_STD)
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.logits(images)

@@ -67,4 +67,4 @@ def _largest_filled(mask: BoolImage) -> BoolImage:
         return mask
     largest = (labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
     outlines, _ = cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(largest, outlines, -1, 1, cv2.FILLED).astype(bool)
+    return np.asarray(cv2.drawContours(largest, outlines, -1, 1, cv2.FILLED), bool)

@@ -86,7 +86,13 @@ class _LitSegmenter(lightning.LightningModule):
 
 
 def _round(
-    samples: list[HandSample], config: SegmenterConfig, epochs: int, folder: Path, name: str, network: HandUNet, seed: int
+    samples: list[HandSample],
+    config: SegmenterConfig,
+    epochs: int,
+    folder: Path,
+    name: str,
+    network: HandUNet,
+    seed: int,
 ) -> HandUNet:
     network = network.to(memory_format=torch.channels_last)
     module = _LitSegmenter(network, config.learning_rate if name == "round1" else config.learning_rate / 2)
@@ -108,7 +114,9 @@ def load_samples(run: Run, hands: pd.DataFrame, size: int) -> dict[str, HandSamp
         height, width = radiograph.pixels.shape
         to_square = letterbox_map(height, width, size)
 
-        def place(points: Any, matrix: NDArray[np.float64] = to_square, w: int = width, h: int = height) -> NDArray[np.float64]:
+        def place(
+            points: Any, matrix: NDArray[np.float64] = to_square, w: int = width, h: int = height
+        ) -> NDArray[np.float64]:
             pixels = np.asarray(points, np.float64)[:, :2] * [w, h] - 0.5
             return np.asarray(pixels @ matrix[:, :2].T + matrix[:, 2])
 
@@ -133,7 +141,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _read(hand: "pd.Series[Any]") -> Radiograph:
+def _read(hand: Any) -> Radiograph:
     native = None if pd.isna(hand.width) else (int(hand.width), int(hand.height))
     return read_radiograph(hand.path, native_size=native)
 
@@ -221,4 +229,4 @@ def _landmark_errors(found: NDArray[np.float64], true: NDArray[np.float64]) -> d
 
 
 def _summary(errors: "pd.Series[float]") -> dict[str, float]:
-    return {"mean": errors.mean(), "p95": errors.quantile(0.95), "max": errors.max()}
+    return {"mean": errors.mean(), "p95": float(errors.quantile(0.95)), "max": errors.max()}

@@ -1,0 +1,124 @@
+"""How fast a bundle reads one radiograph: as a cold command, and stage by stage once it is open.
+
+    uv run python benchmarks/speed.py
+    uv run python benchmarks/speed.py hand.png --sex F --bundle runs/default/bundle --runs 9
+
+The cold time is that of ``boneage-roi predict IMAGE`` in a new process, from its start to its end; the peak memory is
+that process's. Every number is the median of ``--runs`` runs. Files are in the system's cache: one run goes before.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from boneage_roi.detection.runtime import Detector
+from boneage_roi.fusion.runtime import Fuser
+from boneage_roi.imaging.frame import hand_frame
+from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.pipeline import Bundle
+from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.segmentation.runtime import Segmenter
+from boneage_roi.values import RegionReading, Sex
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "girl-10y.png"
+COMMAND = (sys.executable, "-c", "from boneage_roi.cli import main; main()", "predict")
+
+
+class Stages:
+    """The stages of a bundle, opened apart so that each can be timed."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._frame_size = bundle.manifest.frame_size
+        self._segmenter = Segmenter(bundle.file("segmenter.onnx"))
+        self._detector = Detector(bundle.file("detector.onnx"))
+        self._readers = [
+            RegionReader(bundle.file(f"regions/{region}.onnx"), region, size=spec.size, margin=spec.margin)
+            for region, spec in bundle.manifest.regions.items()
+        ]
+        self._fuser = Fuser(*(bundle.file(name) for name in ("rb_fcl.onnx", "fusion.onnx", "intervals.json")))
+
+    def run(self, image: Path, sex: Sex) -> Iterator[str]:
+        """Read one radiograph; gives a stage's name whenever one is done."""
+        radiograph = read_radiograph(image)
+        yield "read the file"
+        mask = self._segmenter(radiograph)
+        yield "segment"
+        frame = hand_frame(radiograph, mask, self._frame_size)
+        yield "cut the hand frame"
+        boxes = self._detector(frame)
+        yield "detect"
+        readings: list[RegionReading] = []
+        for reader in self._readers:
+            reading = reader(frame, boxes, sex)
+            readings += [reading] if reading else []
+            yield f"region: {reader.region}"
+        self._fuser(readings, sex)
+        yield "fuse"
+
+
+def cold_run(image: Path, sex: Sex, bundle: Path | None) -> tuple[float, float]:
+    """Seconds and peak megabytes of one ``predict`` in a process of its own."""
+    options = ["--bundle", str(bundle)] if bundle else []
+    start = time.perf_counter()
+    process = subprocess.Popen([*COMMAND, str(image), "--sex", sex, *options], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(process.returncode)
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # macOS counts bytes, Linux kilobytes
+    return seconds, usage.ru_maxrss / unit
+
+
+def warm_runs(stages: Stages, image: Path, sex: Sex, runs: int) -> dict[str, float]:
+    """Median seconds of every stage."""
+    times: dict[str, list[float]] = {}
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        for name in stages.run(image, sex):
+            now = time.perf_counter()
+            times.setdefault(name, []).append(now - start)
+            start = now
+    return {name: median(measured[1:]) for name, measured in times.items()}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="How fast a bundle reads one radiograph.")
+    parser.add_argument("image", type=Path, nargs="?", default=EXAMPLE)
+    parser.add_argument("--sex", choices=("M", "F"), default="F")
+    parser.add_argument("--bundle", type=Path, help="default: the one that comes along")
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+
+    cold_run(options.image, options.sex, options.bundle)
+    cold = [cold_run(options.image, options.sex, options.bundle) for _ in range(options.runs)]
+    bundle = Bundle.load(options.bundle)
+    start = time.perf_counter()
+    stages = Stages(bundle)
+    opened = time.perf_counter() - start
+    warm = warm_runs(stages, options.image, options.sex, options.runs)
+
+    size = sum(bundle.bytes(name) for name in bundle.manifest.files) / 1e6
+    table = Table("", title=f"{bundle.manifest.name}, {size:.1f} MB, {os.cpu_count()} cores", title_justify="left")
+    table.add_column("median", justify="right")
+    table.add_row("cold process", f"{median(seconds for seconds, _ in cold):.2f} s")
+    table.add_row("its peak memory", f"{median(peak for _, peak in cold):.0f} MB", end_section=True)
+    table.add_row("open the networks", f"{opened * 1e3:.0f} ms")
+    for name, seconds in warm.items():
+        table.add_row(name, f"{seconds * 1e3:.1f} ms")
+    table.add_section()
+    table.add_row("one hand, warm", f"{sum(warm.values()) * 1e3:.0f} ms")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

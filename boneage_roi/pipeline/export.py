@@ -1,0 +1,63 @@
+"""Writing the bundle of a finished run."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from boneage_roi.errors import InputError
+from boneage_roi.pipeline.bundle import Bundle, RegionSpec, write_bundle_manifest
+from boneage_roi.pipeline.model_card import model_card
+from boneage_roi.pipeline.predict import Predictor
+from boneage_roi.regional_models.model import FEATURES
+from boneage_roi.regions import Region
+from boneage_roi.runs import Run, write_atomically
+
+
+def export_bundle(run: Run) -> Path:
+    """Gather the exported networks of every stage, write card and manifest, and open the bundle once to check it.
+
+    Returns:
+        The bundle's folder, ``run/bundle``.
+
+    Raises:
+        InputError: a stage is not finished.
+    """
+    config = run.config
+    metrics = {stage: _finished(run, stage) for stage in ("segmenter", "detector", "fusion")}
+    metrics["regions"] = {region.value: _finished(run, f"regions/{region}") for region in config.regions}
+    files = {
+        "segmenter.onnx": "segmenter/segmenter.onnx",
+        "detector.onnx": "detector/detector.onnx",
+        **{f"regions/{region}.onnx": f"regions/{region}/{region}.onnx" for region in config.regions},
+        **{name: f"fusion/{name}" for name in ("rb_fcl.onnx", "fusion.onnx", "intervals.json")},
+    }
+    shutil.rmtree(run.bundle, ignore_errors=True)
+    for name, source in files.items():
+        (run.bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run.path / source, run.bundle / name)
+    counts = {str(split): int(n) for split, n in run.manifest.split.value_counts().items()}
+    write_atomically(run.bundle / "MODEL_CARD.md", model_card(config, metrics, counts))
+    write_bundle_manifest(
+        run.bundle,
+        name=config.name,
+        regions={
+            region: RegionSpec(size=spec.size, margin=spec.margin, features=FEATURES)
+            for region, spec in config.regions.items()
+        },
+        frame_size=config.frame_size,
+        segmenter_size=config.segmenter.size,
+        detector_size=config.detector.size,
+        training_data=config.training_data,
+        license_note=config.license_note,
+        metrics=metrics,
+    )
+    Predictor(Bundle.load(run.bundle))
+    return run.bundle
+
+
+def _finished(run: Run, stage: str) -> dict[str, Any]:
+    metrics = run.metrics(stage)
+    if metrics is None:
+        names = ", ".join(("segmenter", "detector", *Region, "fusion"))
+        raise InputError(f"{run.path}: {stage} is not trained yet; a bundle needs all of {names}")
+    return metrics

@@ -1,0 +1,61 @@
+"""The stages of a training in their order: each makes sure that what it learns from is there."""
+
+from pathlib import Path
+from typing import Any
+
+from boneage_roi.detection.train import train_detector
+from boneage_roi.errors import InputError
+from boneage_roi.fusion.train import train_fusion
+from boneage_roi.pipeline.caching import cache_boxes, cache_frames, cache_readings
+from boneage_roi.pipeline.export import export_bundle
+from boneage_roi.regional_models.train import train_region
+from boneage_roi.regions import Region
+from boneage_roi.runs import Run
+from boneage_roi.segmentation.train import train_segmenter
+
+Metrics = dict[str, Any]
+
+
+def segmenter_stage(run: Run) -> Metrics:
+    """Train the segmenter of a prepared run."""
+    return train_segmenter(run)
+
+
+def detector_stage(run: Run) -> Metrics:
+    """Cut out every hand, then train the detector on the annotated ones."""
+    _needs(run, "segmenter", "train-segmenter")
+    cache_frames(run)
+    return train_detector(run)
+
+
+def region_stage(run: Run, region: Region) -> Metrics:
+    """Find the regions of every hand, then train the network of one; the whole hand needs no detector."""
+    _needs(run, "segmenter", "train-segmenter")
+    cache_frames(run)
+    if region is not Region.HAND:
+        _needs(run, "detector", "train-detector")
+        cache_boxes(run)
+    return train_region(run, region)
+
+
+def fusion_stage(run: Run) -> Metrics:
+    """Read every region of the hands of the ``fusion`` split, then train the fusion on the readings."""
+    for region in run.config.regions:
+        _needs(run, f"regions/{region}", f"train-region {region}")
+        cache_readings(run, region)
+    return train_fusion(run)
+
+
+def train_everything(run: Run) -> Path:
+    """Do every stage that is missing and write the bundle; returns its folder."""
+    segmenter_stage(run)
+    detector_stage(run)
+    for region in run.config.regions:
+        region_stage(run, region)
+    fusion_stage(run)
+    return export_bundle(run)
+
+
+def _needs(run: Run, stage: str, command: str) -> None:
+    if run.metrics(stage) is None:
+        raise InputError(f"{run.path}: the {stage} is not trained yet; run `boneage-roi {command}` first")

@@ -1,0 +1,162 @@
+"""The feature-connected layer, what the trees see, and the intervals."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from boneage_roi.errors import InputError  # noqa: E402
+from boneage_roi.fusion.features import (  # noqa: E402
+    ABSENT,
+    HandReadings,
+    disagreement,
+    moments,
+    stack_readings,
+    tree_features,
+)
+from boneage_roi.fusion.intervals import Intervals  # noqa: E402
+from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
+from boneage_roi.fusion.train import calibrate  # noqa: E402
+from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
+from boneage_roi.values import RegionReading  # noqa: E402
+
+REGIONS, WIDTH = len(Region), 8
+MONTHS = np.arange(AGE_BINS)
+
+
+def gaussian(age: float, sigma: float = 10.0) -> np.ndarray:
+    peak = np.exp(-0.5 * ((MONTHS - age) / sigma) ** 2)
+    return (peak / peak.sum()).astype(np.float32)
+
+
+def reading(region: Region, age: float, sigma: float = 10.0) -> RegionReading:
+    features = np.random.default_rng(int(age)).random(WIDTH, np.float32)
+    return RegionReading(region, gaussian(age, sigma), features, crops=1, confidence=0.8)
+
+
+def hands_of(count: int, seed: int = 0) -> HandReadings:
+    """Hands of many ages, whose regions agree more or less."""
+    random = np.random.default_rng(seed)
+    ages, spreads = random.uniform(60, 180, count), random.uniform(1, 15, count)
+    said = ages[:, None] + random.normal(0, spreads, (REGIONS, count)).T
+    return stack_readings(
+        [
+            ([reading(region, age) for region, age in zip(Region, hand, strict=True)], "M" if row % 2 else "F")
+            for row, hand in enumerate(said)
+        ]
+    )
+
+
+def output(layer: torch.nn.Module, hands: HandReadings) -> np.ndarray:
+    with torch.no_grad():
+        return layer.eval()(*(torch.from_numpy(array) for array in hands.network_inputs.values())).numpy()
+
+
+def disturbed(layer: FeatureConnectedLayer) -> FeatureConnectedLayer:
+    """As after training: no parameter is at its start."""
+    torch.manual_seed(3)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return layer
+
+
+def test_the_layer_starts_as_the_geometric_mean() -> None:
+    hands = hands_of(5)
+    mean = np.exp(np.log(hands.distributions + 1e-6).mean(axis=1))
+    expected = mean / mean.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(output(FeatureConnectedLayer(REGIONS, WIDTH), hands), expected, atol=1e-6)
+
+
+def test_absent_regions_do_not_count_at_the_start() -> None:
+    fused = output(FeatureConnectedLayer(REGIONS, WIDTH), stack_readings([([reading(Region.CARPAL, 120)], "F")]))
+    np.testing.assert_allclose(fused[0], gaussian(120), atol=3e-4)
+
+
+def test_what_an_absent_region_holds_has_no_influence() -> None:
+    layer, hands = disturbed(FeatureConnectedLayer(REGIONS, WIDTH)), hands_of(4)
+    hands.present[:, 2] = 0
+    before = output(layer, hands)
+    hands.features[:, 2] = 7
+    hands.distributions[:, 2] = gaussian(10)
+    np.testing.assert_allclose(output(layer, hands), before, atol=1e-6)
+    hands.features[:, 3] = 7
+    assert np.abs(output(layer, hands) - before).max() > 1e-4
+
+
+def test_sex_matters_and_rows_do_not_mix() -> None:
+    layer, hands = disturbed(FeatureConnectedLayer(REGIONS, WIDTH)), hands_of(4)
+    before = output(layer, hands)
+    hands.sex[1] = 1 - hands.sex[1]
+    after = output(layer, hands)
+    assert np.abs(after[1] - before[1]).max() > 1e-4
+    np.testing.assert_allclose(after[[0, 2, 3]], before[[0, 2, 3]], atol=1e-6)
+
+
+def test_the_committee_is_the_mean_of_its_members() -> None:
+    members, hands = (
+        [FeatureConnectedLayer(REGIONS, WIDTH), disturbed(FeatureConnectedLayer(REGIONS, WIDTH))],
+        hands_of(3),
+    )
+    expected = np.mean([output(member, hands) for member in members], axis=0)
+    np.testing.assert_allclose(output(Committee(members), hands), expected, atol=1e-6)
+
+
+def test_moments_and_disagreement() -> None:
+    mean, spread = moments(np.stack([gaussian(100, 5), gaussian(60, 12)]))
+    np.testing.assert_allclose(mean, [100, 60], atol=0.05)
+    np.testing.assert_allclose(spread, [5, 12], atol=0.1)
+    hands = stack_readings([([reading(Region.HAND, 90), reading(Region.CARPAL, 110)], "M")])
+    np.testing.assert_allclose(disagreement(hands), [10], atol=0.05)
+
+
+def test_trees_see_that_a_region_is_absent() -> None:
+    hands = stack_readings([([reading(Region.HAND, 90)], "M"), ([reading(region, 90) for region in Region], "F")])
+    seen = tree_features(hands, np.stack([gaussian(90), gaussian(90)]))
+    by_region = seen[:, :-3].reshape(2, REGIONS, -1)
+    assert (by_region[0, 1:] == ABSENT).all()
+    assert (by_region[1] != ABSENT).all()
+    np.testing.assert_allclose(by_region[0, 0], by_region[1, 0])
+    assert seen[:, -1].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+def test_intervals_cover_as_many_new_hands_as_they_say(coverage: float) -> None:
+    """Errors grow with the disagreement of the regions; the intervals were calibrated on other hands."""
+    random = np.random.default_rng(4)
+    hands, new = hands_of(1500, seed=1), hands_of(1500, seed=2)
+    fused, new_fused = (some.distributions.mean(axis=1) for some in (hands, new))
+    errors = np.abs(random.normal(0, 2 + disagreement(hands))).astype(np.float32)
+    new_errors = np.abs(random.normal(0, 2 + disagreement(new)))
+    intervals = calibrate(np.array([1.0, 0.05, 0.8]), hands, fused, errors, coverage)
+    widths = intervals.half_width(new, new_fused)
+    assert (new_errors <= widths).mean() == pytest.approx(coverage, abs=0.03)
+    doubtful = disagreement(new) > np.median(disagreement(new))
+    assert widths[doubtful].mean() > 1.3 * widths[~doubtful].mean()
+
+
+def test_few_calibration_hands_give_the_widest_error() -> None:
+    hands = hands_of(4)
+    fused = hands.distributions.mean(axis=1)
+    errors = np.array([1, 2, 3, 9], np.float32)
+    intervals = calibrate(np.array([1.0, 0, 0]), hands, fused, errors, 0.9)
+    np.testing.assert_allclose(intervals.half_width(hands, fused), 9, rtol=1e-5)
+
+
+def test_intervals_come_back_from_their_file(tmp_path: Path) -> None:
+    intervals = Intervals(coverage=0.9, quantile=1.7, base=2.5, by_spread=0.25, by_disagreement=0.5)
+    (tmp_path / "intervals.json").write_text(intervals.to_json())
+    assert Intervals.read(tmp_path / "intervals.json") == intervals
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1, 2]", '{"coverage": 0.9}', '{"coverage": "wide"}', '{"a": 1}', "\x00\xff"]
+)
+def test_a_damaged_intervals_file_is_an_input_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "intervals.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"intervals\.json.*damaged"):
+        Intervals.read(path)
+    with pytest.raises(InputError):
+        Intervals.read(tmp_path / "missing.json")

@@ -1,0 +1,54 @@
+"""A tiny run that has been through every stage, and copies of it to change."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from boneage_roi.datasets.prepare import prepare
+from boneage_roi.regions import Region
+from boneage_roi.runs import Run
+from tests.real.tiny import RSNA, SHIPPED_SEGMENTER, cache_label_boxes, tiny_config, write_tiny_dataset
+
+
+@pytest.fixture(scope="session")
+def segmented_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Prepared, segmenter trained, frames cut."""
+    pytest.importorskip("torch")
+    if not RSNA.is_dir() or not SHIPPED_SEGMENTER.is_file():
+        pytest.skip("needs ../shared/data and the shipped bundle")
+    from boneage_roi.pipeline.caching import cache_frames
+    from boneage_roi.segmentation.train import train_segmenter
+
+    folder = tmp_path_factory.mktemp("tiny")
+    run = Run(folder / "run")
+    prepare(write_tiny_dataset(folder / "hands"), run, tiny_config())
+    train_segmenter(run)
+    shutil.copyfile(SHIPPED_SEGMENTER, run.path / "segmenter" / "segmenter.onnx")
+    cache_frames(run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_run(segmented_run: Run) -> Run:
+    """Every stage trained, bundle written. Not to be changed: see ``copied_run``."""
+    from boneage_roi.detection.train import train_detector
+    from boneage_roi.fusion.train import train_fusion
+    from boneage_roi.pipeline.caching import cache_readings
+    from boneage_roi.pipeline.export import export_bundle
+    from boneage_roi.regional_models.train import train_region
+
+    train_detector(segmented_run)
+    cache_label_boxes(segmented_run)
+    for region in Region:
+        train_region(segmented_run, region)
+        cache_readings(segmented_run, region)
+    train_fusion(segmented_run)
+    export_bundle(segmented_run)
+    return segmented_run
+
+
+@pytest.fixture
+def copied_run(tiny_run: Run, tmp_path: Path) -> Run:
+    """A copy of the tiny run that a test may change."""
+    return Run(Path(shutil.copytree(tiny_run.path, tmp_path / "copy")))

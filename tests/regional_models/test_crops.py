@@ -1,0 +1,84 @@
+"""Crops of a region, cut out of a drawn frame."""
+
+import cv2
+import numpy as np
+import pytest
+
+from boneage_roi.regional_models.crops import cut_crops
+from boneage_roi.regions import Region
+from boneage_roi.values import HandFrame, RegionBox
+
+SIZE = (64, 96)
+
+
+@pytest.fixture
+def frame() -> HandFrame:
+    """A disc of radius 20 around (150, 200) in a dark frame."""
+    pixels = np.zeros((512, 416), np.uint8)
+    cv2.circle(pixels, (150, 200), 20, 255, cv2.FILLED)
+    return HandFrame(pixels, np.eye(2, 3))
+
+
+def box(region: Region, x: float, y: float, width: float, height: float, confidence: float = 0.9) -> RegionBox:
+    return RegionBox(region, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), confidence)
+
+
+def extent(crop: np.ndarray) -> tuple[int, int]:
+    rows, columns = np.nonzero(crop > 127)
+    return int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 60), (120, 60), (60, 140), (300, 300)])
+def test_a_disc_stays_a_disc_in_the_middle(frame: HandFrame, width: float, height: float) -> None:
+    crops = cut_crops(frame, [box(Region.CARPAL, 150, 200, width, height)], Region.CARPAL, SIZE, margin=0.1)
+    assert crops is not None
+    assert crops.pixels.shape == (1, *SIZE)
+    across, down = extent(crops.pixels[0])
+    assert across == pytest.approx(down, abs=1)
+    scale = min(SIZE[1] / width, SIZE[0] / height) / 1.2
+    assert across == pytest.approx(41 * scale, abs=2)
+    rows, columns = np.nonzero(crops.pixels[0] > 127)
+    np.testing.assert_allclose([columns.mean(), rows.mean()], [SIZE[1] / 2, SIZE[0] / 2], atol=1.0)
+
+
+def test_context_shows_more_at_the_same_scale(frame: HandFrame) -> None:
+    boxes = [box(Region.CARPAL, 150, 200, 90, 60)]
+    plain = cut_crops(frame, boxes, Region.CARPAL, SIZE, 0.1)
+    wide = cut_crops(frame, boxes, Region.CARPAL, SIZE, 0.1, context=1.25)
+    assert plain is not None
+    assert wide is not None
+    assert wide.pixels.shape[1:] == (80, 120)
+    assert extent(plain.pixels[0]) == pytest.approx(extent(wide.pixels[0]), abs=1)
+    middle = wide.pixels[0, 8:72, 12:108].astype(float)
+    assert np.abs(middle - plain.pixels[0]).mean() < 3
+
+
+def test_an_absent_region_is_none_and_never_the_whole_hand(frame: HandFrame) -> None:
+    assert cut_crops(frame, [box(Region.CARPAL, 150, 200, 60, 60)], Region.PHALANX, SIZE, 0.1) is None
+    assert cut_crops(frame, [], Region.CARPAL, SIZE, 0.1) is None
+
+
+def test_the_hand_needs_no_box(frame: HandFrame) -> None:
+    crops = cut_crops(frame, [], Region.HAND, (128, 104), 0.0)
+    assert crops is not None
+    assert crops.confidence == 1
+    np.testing.assert_allclose(crops.places, [[0.5, 0.5, 1, 1]])
+    assert extent(crops.pixels[0]) == pytest.approx((10, 10), abs=1)
+
+
+def test_the_surest_crops_are_kept_from_left_to_right(frame: HandFrame) -> None:
+    confidences = [0.5, 0.9, 0.3, 0.8, 0.7, 0.6, 0.95]
+    boxes = [box(Region.PHALANX, 50 + 40 * n, 100, 30, 60, sure) for n, sure in enumerate(confidences)]
+    crops = cut_crops(frame, boxes[::-1], Region.PHALANX, (64, 32), 0.05)
+    assert crops is not None
+    assert len(crops.pixels) == Region.PHALANX.max_crops
+    kept = [50 + 40 * n for n in (1, 3, 4, 5, 6)]
+    np.testing.assert_allclose(crops.places[:, 0] * 416, kept, atol=1e-3)
+    assert crops.confidence == pytest.approx(np.mean([0.9, 0.8, 0.7, 0.6, 0.95]))
+
+
+def test_a_box_over_the_edge_is_cut_with_black(frame: HandFrame) -> None:
+    crops = cut_crops(frame, [box(Region.CARPAL, 10, 10, 80, 80)], Region.CARPAL, (64, 64), 0.1)
+    assert crops is not None
+    assert crops.pixels.shape == (1, 64, 64)
+    assert crops.pixels.max() == 0

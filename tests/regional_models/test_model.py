@@ -1,0 +1,91 @@
+"""The parts of a region's network."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from boneage_roi.regional_models.cbam import CBAM  # noqa: E402
+from boneage_roi.regional_models.model import FEATURES, AttentionPooling, RegionNet  # noqa: E402
+from boneage_roi.regional_models.train import label_distribution  # noqa: E402
+from boneage_roi.regions import AGE_BINS  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def network() -> RegionNet:
+    torch.manual_seed(0)
+    return RegionNet(3, pretrained=False).eval()
+
+
+def random_inputs(hands: int, crops: int) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(hands, crops, 1, 32, 32, generator=generator)
+    return images, torch.ones(hands, crops), torch.rand(hands, crops, 4, generator=generator), torch.zeros(hands)
+
+
+@pytest.mark.parametrize("channels", [8, 40])
+def test_cbam_keeps_the_shape_and_changes_the_maps(channels: int) -> None:
+    maps = torch.randn(2, channels, 7, 5)
+    attended = CBAM(channels)(maps)
+    assert attended.shape == maps.shape
+    assert not torch.allclose(attended, maps)
+    assert torch.equal(attended.sign(), maps.sign())  # it weighs, it does not invent
+
+
+def test_pooling_ignores_absent_crops() -> None:
+    pool = AttentionPooling(12)
+    crops, present = torch.randn(2, 4, 12), torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 1]])
+    changed = crops.clone()
+    changed[0, 2:] += 5
+    assert torch.allclose(pool(crops, present), pool(changed, present))
+    changed[0, 0] += 5
+    assert not torch.allclose(pool(crops, present)[0], pool(changed, present)[0])
+    assert torch.allclose(pool(crops, present)[0], pool(crops[:, :2], present[:, :2])[0], atol=1e-6)
+
+
+def test_pooling_of_one_crop_is_that_crop() -> None:
+    crops = torch.randn(3, 1, 12)
+    assert torch.allclose(AttentionPooling(12)(crops, torch.ones(3, 1)), crops[:, 0])
+
+
+def test_label_distribution_sums_to_one_around_the_age() -> None:
+    ages = torch.tensor([40.0, 97.5, 150.0])
+    labels = label_distribution(ages, 10.0)
+    months = torch.arange(AGE_BINS, dtype=torch.float32)
+    assert labels.shape == (3, AGE_BINS)
+    assert torch.allclose(labels.sum(1), torch.ones(3), atol=1e-5)
+    assert torch.allclose(labels @ months, ages, atol=0.1)
+    spread = ((months - ages[:, None]) ** 2 * labels).sum(1).sqrt()
+    assert torch.allclose(spread, torch.full((3,), 10.0), atol=0.1)
+
+
+def test_network_gives_a_distribution_and_features(network: RegionNet) -> None:
+    with torch.no_grad():
+        distribution, features = network(*random_inputs(2, 3))
+    assert distribution.shape == (2, AGE_BINS)
+    assert features.shape == (2, FEATURES)
+    assert torch.allclose(distribution.sum(1), torch.ones(2), atol=1e-5)
+
+
+def test_sex_changes_what_the_network_says(network: RegionNet) -> None:
+    images, present, places, girl = random_inputs(1, 2)
+    with torch.no_grad():
+        distributions = [network(images, present, places, sex)[0] for sex in (girl, girl + 1)]
+    assert not torch.allclose(*distributions, rtol=1e-3)
+
+
+def test_a_padded_hand_reads_like_the_same_hand_alone(network: RegionNet) -> None:
+    images, present, places, sex = random_inputs(1, 4)
+    present[0, 2:] = 0
+    with torch.no_grad():
+        padded = network(images, present, places, sex)[0]
+        alone = network(images[:, :2], present[:, :2], places[:, :2], sex)[0]
+    assert torch.allclose(padded, alone, atol=1e-5)
+
+
+def test_the_order_of_crops_does_not_matter(network: RegionNet) -> None:
+    images, present, places, sex = random_inputs(1, 4)
+    order = torch.tensor([2, 0, 3, 1])
+    with torch.no_grad():
+        one = network(images, present, places, sex)[0]
+        other = network(images[:, order], present[:, order], places[:, order], sex)[0]
+    assert torch.allclose(one, other, atol=1e-5)

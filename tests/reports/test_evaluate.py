@@ -1,0 +1,130 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from boneage_roi.errors import InputError
+from boneage_roi.regions import Region
+from boneage_roi.reports import evaluate as module
+from boneage_roi.reports import plots
+from boneage_roi.reports.evaluate import evaluate
+from boneage_roi.reports.plots import save_plots
+from boneage_roi.values import BoneAge, RegionReading
+
+
+class FakePredictor:
+    """Reads an image's mean grey value as its bone age; images darker than 10 have no hand."""
+
+    seen: list[str] = []  # noqa: RUF012 - counted over all predictors of a test
+
+    def __init__(self, bundle: object) -> None:
+        pass
+
+    def analyse(self, radiograph):
+        return radiograph
+
+    def read(self, radiograph):
+        self.seen.append(Path(radiograph.source).name)
+        age = 50 + float(Path(radiograph.source).stem)
+        if age > 90:
+            raise InputError(f"{radiograph.source}: no hand found")
+        bins = np.zeros(240, np.float32)
+        bins[int(age) + 2] = 1
+        readings = (RegionReading(Region.HAND, bins, np.zeros(4, np.float32), 1),)
+        return BoneAge(age, age - 5, age + 5, radiograph.sex, readings, "fake")
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Hands 0, 10, 20 and 30 (errors 0, -2, +4, -8) and hand 60, in which no hand is found."""
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    monkeypatch.setattr(plots, "save_plots", lambda predictions, folder: [])  # slow, and tested by itself
+    (bundle / "manifest.json").write_text("{}")
+    FakePredictor.seen = []
+    monkeypatch.setattr(module, "Predictor", FakePredictor)
+    loaded = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake"))
+    monkeypatch.setattr(module, "Bundle", SimpleNamespace(load=lambda path: loaded))
+    picture = np.random.default_rng(0).integers(0, 255, (80, 72), dtype=np.uint8)
+    lines = ["path,sex,boneage,split"]
+    for name, error, split in ((0, 0, "test"), (10, -2, "test"), (20, 4, "test"), (30, -8, "train"), (60, 0, "test")):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+        lines.append(f"{name}.png,{'M' if name else 'F'},{50 + name - error},{split}")
+    path = tmp_path / "hands.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_report_counts_every_hand_and_names_the_failed_one(manifest: Path, tmp_path: Path):
+    report = evaluate(manifest, None, output=tmp_path / "out")
+    assert report.predictions["id"].tolist() == ["0", "10", "20", "30", "60"]
+    overall = report.table.iloc[0]
+    assert (overall["n"], overall["found"], overall["mae"], overall["bias"]) == (4, 0.8, 3.5, -1.5)
+    assert (overall["coverage"], overall["width"]) == (0.75, 10)
+    written = json.loads((tmp_path / "out/report.json").read_text())
+    assert (written["hands"], written["predicted"]) == (5, 4)
+    assert "no hand found" in written["failed"][0]["message"]
+    hand = report.table[report.table["level"] == "hand"].iloc[0]
+    assert (hand["n"], hand["bias"]) == (4, 0.5)
+
+
+def test_report_files_are_there(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plots, "save_plots", save_plots)
+    report = evaluate(manifest, None, output=tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out/report.csv")
+    assert table["mae"].tolist() == pytest.approx(report.table["mae"].tolist(), nan_ok=True)
+    assert len(list((tmp_path / "out").glob("*.png"))) == 4
+
+
+def test_only_the_split_asked_for(manifest: Path, tmp_path: Path):
+    assert evaluate(manifest, None, split="train", output=tmp_path / "out").predictions["id"].tolist() == ["30"]
+    assert len(evaluate(manifest, None, split="test", output=tmp_path / "two", limit=2).predictions) == 2
+
+
+def test_a_stopped_evaluation_goes_on(manifest: Path, tmp_path: Path):
+    whole = evaluate(manifest, None, output=tmp_path / "out").predictions
+    path = tmp_path / "out/predictions.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:2]) + "\n" + lines[2][:30])  # killed while it wrote the second hand
+    FakePredictor.seen = []
+    again = evaluate(manifest, None, output=tmp_path / "out").predictions
+    assert FakePredictor.seen == ["10.png", "20.png", "30.png", "60.png"]
+    pd.testing.assert_frame_equal(again, whole)
+
+
+def test_another_bundle_reads_all_hands_again(manifest: Path, tmp_path: Path):
+    evaluate(manifest, None, output=tmp_path / "out")
+    (tmp_path / "bundle/manifest.json").write_text('{"name": "other"}')
+    FakePredictor.seen = []
+    evaluate(manifest, None, output=tmp_path / "out")
+    assert len(FakePredictor.seen) == 5
+
+
+def test_printed_report_shows_errors_and_failures(manifest: Path, tmp_path: Path):
+    console = Console(record=True, width=150)
+    evaluate(manifest, None, output=tmp_path / "out").print(console)
+    text = console.export_text()
+    assert "5 hands, 4 predicted, 1 failed" in text
+    assert "3.50 (" in text
+    assert "60.png: no hand found" in text
+    assert "nan" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "split", "message"),
+    [
+        ("path,sex\n0.png,M\n", None, "no boneage"),
+        ("path,sex,boneage\n0.png,M,50\n10.png,M,\n", None, "1 of 2 hands have no boneage .the first is 10"),
+        ("path,sex,boneage\n0.png,M,50\n", "test", "no `split` column"),
+        ("path,sex,boneage,split\n0.png,M,50,train\n", "test", "no hand with split 'test'; the splits are train"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used(manifest: Path, tmp_path: Path, content: str, split: str | None, message: str):
+    manifest.write_text(content)
+    with pytest.raises(InputError, match=message):
+        evaluate(manifest, None, split=split, output=tmp_path / "out")
