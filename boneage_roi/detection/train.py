@@ -46,9 +46,13 @@ def train_detector(run: Run) -> dict[str, Any]:
             open_yolo().train(**_settings(run, data, folder))
         (folder / "trained").touch()
     detector = open_yolo(checkpoint)
-    exported = Path(detector.export(format="onnx", imgsz=config.size, nms=False, simplify=False, opset=17, verbose=False))
+    exported = Path(
+        detector.export(format="onnx", imgsz=config.size, nms=False, simplify=False, opset=17, verbose=False)
+    )
     write_atomically(folder / "detector.onnx", halve_weights(onnx.load(exported)).SerializeToString())
-    measured = detector.val(data=str(data), imgsz=config.size, nms=False, batch=16, workers=0, plots=False, verbose=False)
+    measured = detector.val(
+        data=str(data), imgsz=config.size, nms=False, batch=16, workers=0, plots=False, verbose=False
+    )
     metrics = {
         "split": "annotated hands of fusion + test",
         "map50": round(float(measured.box.map50), 4),

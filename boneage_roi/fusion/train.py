@@ -164,7 +164,7 @@ class _LitLayer(lightning.LightningModule):
 def _tree_settings(run: Run) -> dict[str, Any]:
     """Small, slow trees: they may only correct what the layer leaves."""
     return {
-        "objective": "l1",
+        "objective": "regression_l1",
         "learning_rate": 0.02,
         "num_leaves": 6,
         "min_data_in_leaf": 30,
@@ -237,5 +237,7 @@ def export_layer(committee: Committee, hands: HandReadings, path: Path) -> None:
 
 def export_trees(trees: lightgbm.Booster, width: int, path: Path) -> None:
     """Write LightGBM's trees as ONNX."""
-    model = convert_lightgbm(trees, initial_types=[("features", FloatTensorType([None, width]))], zipmap=False)
+    inputs = [("features", FloatTensorType([None, width]))]
+    # Without a name of its own the graph gets a random one, and no two bundles of one run would be the same.
+    model = convert_lightgbm(trees, name="fusion", initial_types=inputs, zipmap=False)
     write_atomically(path, model.SerializeToString())

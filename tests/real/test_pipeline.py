@@ -1,16 +1,18 @@
 """From a data set to a bundle that predicts, on sixty real hands: nothing is learnt, everything has to run."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from boneage_roi.datasets.cache import FrameCache, read_boxes, read_readings
+from boneage_roi.fusion.train import train_fusion
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.predict import Predictor
+from boneage_roi.pipeline.training import train_everything
+from boneage_roi.regional_models import train as region_training
+from boneage_roi.regional_models.train import train_region
 from boneage_roi.regions import DETECTED_REGIONS, Region
 from boneage_roi.runs import Run
 from boneage_roi.values import Radiograph
@@ -22,14 +24,102 @@ def predictor(tiny_run: Run) -> Predictor:
     return Predictor(tiny_run.bundle)
 
 
-def test_hands(run: Run) -> pd.DataFrame:
-    hands = run.manifest
-    return hands[hands.split == "test"].head(3)
+def held_out(run: Run, count: int) -> list[tuple[str, Radiograph]]:
+    """Radiographs of hands that no stage has seen."""
+    hands = run.manifest.query("split == 'test'").head(count)
+    return [
+        (hand.id, read_radiograph(hand.path, sex=hand.sex, native_size=(int(hand.width), int(hand.height))))
+        for hand in hands.itertuples()
+    ]
 
 
-test_hands.__test__ = False  # type: ignore[attr-defined]
+def test_every_stage_leaves_its_metrics(tiny_run: Run) -> None:
+    for stage in ("segmenter", "detector", *(f"regions/{region}" for region in Region), "fusion"):
+        assert tiny_run.metrics(stage), stage
+    assert 0 <= tiny_run.metrics("segmenter")["iou"] <= 1
+    assert tiny_run.metrics("detector")["found"]["hands"] == (tiny_run.manifest.split == "test").sum()
+    assert tiny_run.metrics("fusion")["calibration_hands"] >= 5
 
 
-def radiograph_of(run: Run, key: str) -> Radiograph:
-    hand = run.manifest.set_index("id").loc[key]
-    return read_radiograph(hand.path, sex=hand.sex, native_size=(int(hand.width), int(hand.height)))
+def test_region_models_train_on_train_and_read_fusion(tiny_run: Run) -> None:
+    counts = tiny_run.manifest.split.value_counts()
+    measured = tiny_run.metrics(f"regions/{Region.HAND}")
+    assert measured["train_hands"] == counts["train"]
+    assert measured["hands"] == counts["fusion"]
+    readings = read_readings(tiny_run)
+    assert set(readings) == set(tiny_run.manifest.query("split == 'fusion'").id)
+    assert max(len(of_one) for of_one in readings.values()) == len(Region)
+
+
+def test_the_bundle_is_whole(tiny_run: Run) -> None:
+    manifest = Bundle.load(tiny_run.bundle).manifest
+    assert manifest.name == "tiny"
+    assert set(manifest.regions) == set(Region)
+    assert "tiny" in (tiny_run.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_held_out_hands_are_read(tiny_run: Run, predictor: Predictor) -> None:
+    for _, radiograph in held_out(tiny_run, 3):
+        read = predictor.predict(radiograph)
+        assert 0 <= read.lower <= read.months <= read.upper
+        assert read.sex == radiograph.sex
+        assert read.region_age(Region.HAND) is not None
+        for reading in read.readings:
+            assert reading.distribution.sum() == pytest.approx(1, abs=1e-3)
+        absent = {region for region in DETECTED_REGIONS if read.region_age(region) is None}
+        assert {f"{region} not found" for region in absent} <= set(read.flags)
+
+
+def test_a_hand_with_all_its_regions_is_read_by_all_models(tiny_run: Run, predictor: Predictor) -> None:
+    boxes = read_boxes(tiny_run)
+    key, radiograph = next((key, image) for key, image in held_out(tiny_run, 9) if key in boxes)
+    analysis = replace(predictor.analyse(radiograph), boxes=tuple(boxes[key]))
+    read = predictor.read(analysis)
+    assert {reading.region: reading.crops for reading in read.readings} == {r: r.max_crops for r in Region}
+    assert not any("found" in flag for flag in read.flags)
+    other = predictor.read(analysis, "F" if radiograph.sex == "M" else "M")
+    assert [reading.expected_age for reading in other.readings] != [reading.expected_age for reading in read.readings]
+
+
+def test_prediction_sees_the_frames_that_training_saw(tiny_run: Run, predictor: Predictor) -> None:
+    frames = FrameCache(tiny_run)
+    for key, radiograph in held_out(tiny_run, 2):
+        frame = predictor.analyse(radiograph).frame
+        np.testing.assert_array_equal(frame.pixels, frames[key].pixels)
+        np.testing.assert_allclose(frame.to_frame, frames[key].to_frame, rtol=1e-6)
+
+
+def test_a_finished_run_is_skipped_from_end_to_end(copied_run: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in copied_run.path.rglob("*.onnx") if "bundle" not in path.parts}
+    train_everything(copied_run)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_killed_training_goes_on_where_it_was(copied_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = copied_run.path / "regions" / Region.CARPAL
+    for file in stage.iterdir():
+        file.unlink()
+    config = copied_run.config
+    regions = config.regions | {Region.CARPAL: config.regions[Region.CARPAL].model_copy(update={"epochs": 3})}
+    copied_run.write_config(config.model_copy(update={"regions": regions}))
+
+    first: list[int] = []
+    monkeypatch.setattr(region_training._LitRegion, "on_train_epoch_start", killed_at(2, first))
+    with pytest.raises(InterruptedError):
+        train_region(copied_run, Region.CARPAL)
+    assert first == [0, 1]
+    assert copied_run.metrics(f"regions/{Region.CARPAL}") is None
+
+    then: list[int] = []
+    monkeypatch.setattr(region_training._LitRegion, "on_train_epoch_start", killed_at(99, then))
+    train_region(copied_run, Region.CARPAL)
+    assert then == [2]
+    assert (stage / f"{Region.CARPAL}.onnx").is_file()
+
+
+def test_the_same_seed_gives_the_same_fusion(copied_run: Run) -> None:
+    before = (copied_run.path / "fusion" / "intervals.json").read_text()
+    for file in (copied_run.path / "fusion").iterdir():
+        file.unlink()
+    train_fusion(copied_run)
+    assert (copied_run.path / "fusion" / "intervals.json").read_text() == before

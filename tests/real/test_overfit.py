@@ -1,0 +1,123 @@
+"""Every network can learn: a handful of real hands by heart in a few dozen steps."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from boneage_roi.datasets.cache import write_boxes  # noqa: E402
+from boneage_roi.detection.dataset import write_dataset  # noqa: E402
+from boneage_roi.detection.labels import build_labels  # noqa: E402
+from boneage_roi.detection.model import open_yolo  # noqa: E402
+from boneage_roi.fusion.model import FeatureConnectedLayer  # noqa: E402
+from boneage_roi.fusion.train import _LitLayer, load_hands  # noqa: E402
+from boneage_roi.regional_models.dataset import RegionDataset  # noqa: E402
+from boneage_roi.regional_models.model import RegionNet  # noqa: E402
+from boneage_roi.regional_models.train import _LitRegion  # noqa: E402
+from boneage_roi.regional_models.train import load_samples as load_crops  # noqa: E402
+from boneage_roi.regions import Region  # noqa: E402
+from boneage_roi.runs import Run  # noqa: E402
+from boneage_roi.segmentation.dataset import HandDataset  # noqa: E402
+from boneage_roi.segmentation.model import HandUNet  # noqa: E402
+from boneage_roi.segmentation.train import _LitSegmenter  # noqa: E402
+from boneage_roi.segmentation.train import load_samples as load_outlines  # noqa: E402
+from tests.real.tiny import label_boxes  # noqa: E402
+
+Batch = tuple[torch.Tensor, ...]
+
+
+def losses(
+    step: Callable[[Batch, int], torch.Tensor], module: torch.nn.Module, batch: Batch, steps: int
+) -> list[float]:
+    """Train on one batch; the loss before every step."""
+    optimizer = torch.optim.AdamW(module.parameters(), lr=2e-3)
+    module.train()
+    values = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = step(batch, 0)
+        loss.backward()
+        optimizer.step()
+        values.append(float(loss.detach()))
+    return values
+
+
+@pytest.fixture(autouse=True)
+def _quiet_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    for module in (_LitSegmenter, _LitRegion, _LitLayer):  # there is no trainer to log to
+        monkeypatch.setattr(module, "log", lambda *_, **__: None)
+        monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
+
+
+def test_segmenter(segmented_run: Run) -> None:
+    hands = segmented_run.manifest.set_index("id")
+    drawn = load_outlines(segmented_run, hands[hands.split == "train"].head(6), 96)
+    dataset = HandDataset([sample for sample in drawn.values() if sample.mask is not None], seed=0)
+    batch = tuple(torch.stack(column) for column in zip(*(dataset[row] for row in range(len(dataset))), strict=True))
+    module = _LitSegmenter(HandUNet(), 2e-3)
+    values = losses(module.training_step, module, batch, 40)
+    assert np.mean(values[-3:]) < 0.5 * values[0]
+
+
+def test_detector(segmented_run: Run, tmp_path: Path) -> None:
+    labels = build_labels(segmented_run)
+    keys = segmented_run.manifest.query("split == 'train'").id
+    few = labels[labels.id.isin(set(keys[keys.isin(labels.id)].head(8)))]
+    data = write_dataset(segmented_run, few, tmp_path / "data", 128)
+    data.write_text(data.read_text().replace("images/held_out", "images/train"))
+    open_yolo().train(
+        data=str(data),
+        epochs=30,
+        imgsz=128,
+        batch=8,
+        nbs=8,
+        project=str(tmp_path),
+        name="yolo",
+        pretrained=False,
+        optimizer="AdamW",
+        lr0=0.003,
+        warmup_epochs=1,
+        mosaic=0,
+        degrees=0,
+        translate=0,
+        scale=0,
+        fliplr=0,
+        erasing=0,
+        workers=0,
+        amp=False,
+        val=False,
+        plots=False,
+        save=False,
+        verbose=False,
+    )
+    table = pd.read_csv(tmp_path / "yolo" / "results.csv")
+    table.columns = [name.strip() for name in table.columns]
+    assert table["train/cls_loss"].iloc[-3:].mean() < 0.6 * table["train/cls_loss"].iloc[0]
+    assert table["train/box_loss"].iloc[-3:].mean() < 0.9 * table["train/box_loss"].iloc[0]
+
+
+@pytest.mark.parametrize("region", [Region.HAND, Region.CARPAL, Region.EPIPHYSIS])
+def test_region_network(segmented_run: Run, region: Region) -> None:
+    if not (segmented_run.path / "boxes.csv").is_file():
+        write_boxes(segmented_run, label_boxes(build_labels(segmented_run)))
+    config = segmented_run.config.regions[region]
+    samples = load_crops(segmented_run, region, config)["train"][:8]
+    dataset = RegionDataset(samples, config.size, region.max_crops, seed=0, augment=False)
+    batch = tuple(torch.stack(column) for column in zip(*(dataset[row] for row in range(len(samples))), strict=True))
+    module = _LitRegion(RegionNet(config.stages), config)
+    values = losses(module.training_step, module, batch, 40)
+    assert np.mean(values[-3:]) < 0.6 * values[0]
+
+
+def test_feature_connected_layer(tiny_run: Run) -> None:
+    hands, ages = load_hands(tiny_run)
+    few = np.arange(12)
+    batch = (*(torch.from_numpy(array) for array in hands[few].network_inputs.values()), torch.from_numpy(ages[few]))
+    module = _LitLayer(FeatureConnectedLayer(hands.features.shape[1], hands.features.shape[2]))
+    values = losses(module.training_step, module, batch, 60)
+    assert np.mean(values[-3:]) < 0.6 * values[0]
