@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.linear_model import Ridge
 
+from boneage_roi.errors import InputError
 from boneage_roi.regions import GROWTH_PLATES
 
 POINTS = (*GROWTH_PLATES, *(f"tip{digit}" for digit in range(1, 6)))
@@ -122,7 +123,9 @@ def name_boxes(namer: JointNamer, boxes: pd.DataFrame, source: str, tolerance: f
     return named
 
 
-def build_hands(boxes: pd.DataFrame, keypoints: dict[str, Hand], size: tuple[int, int]) -> dict[str, Hand]:
+def build_hands(
+    boxes: pd.DataFrame, keypoints: dict[str, Hand], size: tuple[int, int], teachers: set[str]
+) -> dict[str, Hand]:
     """One hand of 21 points for every annotated one, whatever source drew it.
 
     The key points say where a finger joint is; where in a source's box that lies is learnt, joint by joint, on hands
@@ -133,11 +136,19 @@ def build_hands(boxes: pd.DataFrame, keypoints: dict[str, Hand], size: tuple[int
         boxes: ``id, source, label, xmin, ymin, xmax, ymax`` in frame pixels.
         keypoints: by hand, (21, 2) in frame pixels.
         size: (height, width) of the frame.
+        teachers: the hands that all this is learnt from: those of the ``train`` split.
+
+    Raises:
+        InputError: no hand to learn from has key points, or none has koitka2018's boxes.
     """
     width = size[1]
+    if not teachers & keypoints.keys() or not teachers & set(boxes.id[boxes.source == "koitka2018"]):
+        raise InputError(
+            "detector labels need key points and koitka2018 joint boxes of some `train` hands; see docs/data.md"
+        )
     hands = {key: _thumb_right(hand, width) for key, hand in keypoint_hands(keypoints).items()}
     mirrored = {key for key, hand in keypoint_hands(keypoints).items() if hand[0, 0] < hand[4, 0]}
-    namer = JointNamer(hands, width)
+    namer = JointNamer({key: hand for key, hand in hands.items() if key in teachers}, width)
     drawn: dict[str, dict[str, Boxes]] = {}
     # In this order each source shares hands with the key points or with a source before it.
     for source in ("kucukbayrak", "handbone-detect", "koitka2018"):
@@ -149,14 +160,14 @@ def build_hands(boxes: pd.DataFrame, keypoints: dict[str, Hand], size: tuple[int
                     mirrored.add(str(key))
                 named[str(key)] = _thumb_right(found, width)
         drawn[source] = named
-        for key, points in _from_boxes(named, hands, slice(0, FINGER_JOINTS)).items():
+        for key, points in _from_boxes(named, hands, slice(0, FINGER_JOINTS), teachers).items():
             hands[key] = np.where(np.isnan(hands[key]), points, hands[key]) if key in hands else points
-    _complete(hands, TIPS, [key for key in hands if key in keypoints])
+    _complete(hands, TIPS, teachers & keypoints.keys())
     for key, box in drawn["koitka2018"].items():
         hands[key][WRIST] = (box[WRIST, :2] + box[WRIST, 2:]) / 2
-    _complete(hands, WRIST, list(drawn["koitka2018"]))
+    _complete(hands, WRIST, teachers & drawn["koitka2018"].keys())
     # A predicted radius is right on average only; where the bone was drawn, its box says more.
-    for key, points in _from_boxes(drawn["handbone-detect"], hands, WRIST).items():
+    for key, points in _from_boxes(drawn["handbone-detect"], hands, WRIST, teachers).items():
         hands[key][WRIST] = np.where(np.isnan(points[WRIST]), hands[key][WRIST], points[WRIST])
     return {key: _flip(hand, width) if key in mirrored else hand for key, hand in hands.items()}
 
@@ -172,9 +183,9 @@ def _thumb_right(points: NDArray[np.float64], width: int) -> NDArray[np.float64]
     return points if points[0, 0] > points[4, 0] else _flip(points, width)
 
 
-def _from_boxes(named: dict[str, Boxes], hands: dict[str, Hand], rows: slice) -> dict[str, Hand]:
-    """Points from boxes: each lies where, in the boxes of hands whose points are known, it lies in the median."""
-    known = [key for key in named if key in hands]
+def _from_boxes(named: dict[str, Boxes], hands: dict[str, Hand], rows: slice, teachers: set[str]) -> dict[str, Hand]:
+    """Points from boxes: each lies where, in the boxes of teachers whose points are known, it lies in the median."""
+    known = sorted(named.keys() & hands.keys() & teachers)
     found = {key: np.full((len(POINTS), 2), np.nan) for key in named}
     offsets = np.zeros((1, 2))
     if known:
@@ -188,9 +199,9 @@ def _from_boxes(named: dict[str, Boxes], hands: dict[str, Hand], rows: slice) ->
     return found
 
 
-def _complete(hands: dict[str, Hand], rows: slice, teachers: list[str]) -> None:
+def _complete(hands: dict[str, Hand], rows: slice, teachers: set[str]) -> None:
     """Predict unknown points from the finger joints, as the hands of ``teachers`` have them."""
-    known = [hands[key] for key in teachers if not np.isnan(hands[key][rows]).any()]
+    known = [hands[key] for key in sorted(teachers) if not np.isnan(hands[key][rows]).any()]
     joints = np.stack([hand[:FINGER_JOINTS].ravel() for hand in known])
     model = Ridge(100.0).fit(joints, np.stack([hand[rows].ravel() for hand in known]))
     for hand in hands.values():

@@ -26,7 +26,8 @@ def build_labels(run: Run) -> pd.DataFrame:
     """
     frames, size = FrameCache(run), run.config.frame_size
     hands, wrists = annotated_hands(run, frames)
-    carpal = carpal_model(hands, wrists)
+    teachers = _teachers(run)
+    carpal = carpal_model(hands, {key: box for key, box in wrists.items() if key in teachers})
     rows = []
     for key, hand in hands.items():
         for region, boxes in region_boxes(hand, carpal.predict(hand[:16].reshape(1, -1))[0]).items():
@@ -50,8 +51,14 @@ def annotated_hands(run: Run, frames: FrameCache) -> tuple[dict[str, Hand], dict
         if key in maps
     }
     wrist = placed[placed.label == "Wrist"]
-    hands = build_hands(placed, points, run.config.frame_size)
+    hands = build_hands(placed, points, run.config.frame_size, _teachers(run))
     return hands, dict(zip(wrist.id, wrist[CORNERS].to_numpy(), strict=True))
+
+
+def _teachers(run: Run) -> set[str]:
+    """What is learnt from annotations is learnt on these hands only."""
+    hands = run.manifest
+    return set(hands.id[hands.split == "train"])
 
 
 def _map(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,6 +20,9 @@ from boneage_roi.training import halve_weights, tune_cpu
 ENOUGH = {Region.PHALANX: 4, Region.EPIPHYSIS: 14}
 """How many crops of a region make a hand complete enough to read."""
 
+FINISHED = -1
+"""The epoch that Ultralytics writes into a checkpoint whose training came to its end."""
+
 
 def train_detector(run: Run) -> dict[str, Any]:
     """Build labels, train, export and measure the detector in ``run/detector``; does nothing when that is done.
@@ -38,13 +41,12 @@ def train_detector(run: Run) -> dict[str, Any]:
     labels = pd.read_csv(folder / "labels.csv", dtype={"id": str})
     data = write_dataset(run, labels, folder / "data", config.size)
     checkpoint = folder / "yolo" / "weights" / "last.pt"
-    if not (folder / "trained").is_file():
+    if not checkpoint.is_file():
         tune_cpu()
-        if checkpoint.is_file():
-            open_yolo(checkpoint).train(resume=True)
-        else:
-            open_yolo().train(**_settings(run, data, folder))
-        (folder / "trained").touch()
+        open_yolo().train(**_settings(run, data, folder))
+    elif open_yolo(checkpoint).ckpt["epoch"] != FINISHED:
+        tune_cpu()
+        open_yolo(checkpoint).train(resume=True)
     detector = open_yolo(checkpoint)
     exported = Path(
         detector.export(format="onnx", imgsz=config.size, nms=False, simplify=False, opset=17, verbose=False)

@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from boneage_roi.configs.schema import SegmenterConfig
+from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.runs import Run
 from boneage_roi.segmentation.dataset import HandDataset, HandSample
@@ -37,6 +38,9 @@ def train_segmenter(run: Run) -> dict[str, Any]:
 
     Returns:
         Dice and IoU on outlines that neither round saw, by image condition, and the landmarks' errors.
+
+    Raises:
+        InputError: too few annotations to learn from or to measure on.
     """
     if (metrics := run.metrics("segmenter")) is not None:
         return metrics
@@ -44,6 +48,7 @@ def train_segmenter(run: Run) -> dict[str, Any]:
     hands = run.manifest.set_index("id")
     drawn = load_samples(run, hands, config.size)
     train = {key: sample for key, sample in drawn.items() if hands.split[key] == "train"}
+    _require_annotations(run, train, {key: drawn[key] for key in drawn.keys() - train.keys()})
     lightning.seed_everything(run.config.seed, verbose=False)
     network = _round(list(train.values()), config, config.epochs, folder, "round1", HandUNet(), run.config.seed)
     pseudo = _pseudo_samples(network, hands, set(drawn), config, run.config.seed)
@@ -54,6 +59,14 @@ def train_segmenter(run: Run) -> dict[str, Any]:
     metrics = measure(run, Segmenter(folder / "segmenter.onnx")) | {"pseudo_masks": len(pseudo)}
     run.finish("segmenter", metrics)
     return metrics
+
+
+def _require_annotations(run: Run, train: dict[str, HandSample], held_out: dict[str, HandSample]) -> None:
+    for where, samples in (("in `train`", train), ("outside `train`", held_out)):
+        for what in ("mask", "landmarks"):
+            if all(getattr(sample, what) is None for sample in samples.values()):
+                name = {"mask": "hand outlines", "landmarks": "key points"}[what]
+                raise InputError(f"{run.path}: no {name} of hands {where}; the segmenter needs some, see docs/data.md")
 
 
 class _LitSegmenter(lightning.LightningModule):

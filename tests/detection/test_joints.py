@@ -149,7 +149,7 @@ def test_every_source_gives_the_same_hand(keypoints: dict[str, np.ndarray]) -> N
                 bones = wrist + np.array([[22.0 * side, 0], [-22.0 * side, 0]])
                 rows = pd.concat([rows, boxes_on(bones, ["Radius", "Ulna"], side=40)])
             drawn.append(shuffled(rows, number).assign(id=key, source=source))
-    hands = build_hands(pd.concat(drawn, ignore_index=True), keypoints, (HEIGHT, WIDTH))
+    hands = build_hands(pd.concat(drawn, ignore_index=True), keypoints, (HEIGHT, WIDTH), set(truth))
     assert hands.keys() == truth.keys()
     for key, joints in truth.items():
         assert not np.isnan(hands[key]).any()

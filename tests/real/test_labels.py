@@ -92,12 +92,13 @@ def by_source(segmented_run: Run, hands: Hands, boxes: pd.DataFrame, keypoints: 
     """The finger joints that each source alone gives, thumb to the right, by hand."""
     height, width = segmented_run.config.frame_size
     right = {key: _thumb_right(hand, width) for key, hand in hands.items()}
+    teachers = set(segmented_run.manifest.query("split == 'train'").id)
     namer = JointNamer(keypoints, width)
     found = {"keypoints": {key: _thumb_right(hand, width) for key, hand in keypoints.items()}}
     for source, rows in boxes.groupby("source"):
         named = {str(key): name_boxes(namer, own, str(source), 0.03 * height) for key, own in rows.groupby("id")}
         turned = {key: _thumb_right(own, width) for key, own in named.items() if own is not None}
-        found[str(source)] = _from_boxes(turned, right, slice(0, FINGER_JOINTS))
+        found[str(source)] = _from_boxes(turned, right, slice(0, FINGER_JOINTS), teachers)
     return {name: {key: hand[:FINGER_JOINTS] for key, hand in own.items()} for name, own in found.items()}
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boneage_roi.datasets.cache import CORNERS
 from boneage_roi.detection.dataset import write_dataset
+from boneage_roi.detection.labels import build_labels
 from boneage_roi.fusion.train import load_hands, train_fusion
 from boneage_roi.pipeline.caching import cache_readings
 from boneage_roi.regional_models.train import train_region
@@ -65,6 +67,22 @@ def test_detector_learns_from_train_alone(tiny_run: Run, tmp_path_factory: pytes
     learnt, kept = ({path.stem for path in (folder / "images" / part).iterdir()} for part in ("train", "held_out"))
     assert learnt == ids(tiny_run, "train") & set(label_boxes(labels))
     assert kept == ids(tiny_run, "fusion", "test") & set(label_boxes(labels))
+
+
+def test_labels_of_train_hands_come_from_train_alone(copied_run: Run) -> None:
+    """Key points of the other splits are moved and their boxes taken away; train hands must keep their labels."""
+    before, learnt = build_labels(copied_run), ids(copied_run, "train")
+    annotations = copied_run.path / "annotations"
+    boxes = pd.read_csv(annotations / "boxes.csv", dtype={"id": str})
+    write_atomically(annotations / "boxes.csv", boxes[boxes.id.isin(learnt)].to_csv(index=False))
+    points = json.loads((annotations / "keypoints.json").read_text())
+    for key in points.keys() - learnt:
+        points[key]["keypoints"] = [[x + 0.05, 0.9 * y, seen] for x, y, seen in points[key]["keypoints"]]
+    write_atomically(annotations / "keypoints.json", json.dumps(points))
+    after = build_labels(copied_run)
+    kept, again = (table[table.id.isin(learnt)].sort_values(["id", "region", *CORNERS]) for table in (before, after))
+    assert kept[["id", "region"]].to_numpy().tolist() == again[["id", "region"]].to_numpy().tolist()
+    np.testing.assert_allclose(kept[CORNERS], again[CORNERS], atol=1e-6)
 
 
 def test_region_models_learn_from_train_alone(copied_run: Run) -> None:
