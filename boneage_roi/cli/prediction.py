@@ -160,13 +160,13 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
 ) -> None:
     """Measure the error: overall, by region, sex and age band, with bootstrap intervals and plots."""
-    from boneage_roi.cli.terminal import show
     from boneage_roi.reports.evaluate import evaluate as run_evaluation
 
-    with interruptible("the same command starts over"):
+    with interruptible("the same command goes on"):
         report = run_evaluation(manifest, bundle, split=split, output=output, limit=limit)
-    show(report)
-    print(f"report is in {output}")
+    report.print()
+    if len(report.failures):
+        raise typer.Exit(1)
 
 
 @app.command(epilog=examples("info", "info runs/default/bundle"))

@@ -1,6 +1,7 @@
 """What the commands show on a terminal: tables on stdout, progress on stderr."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich import box
@@ -42,6 +43,15 @@ def years_and_months(months: float) -> str:
     return f"{whole // 12} y {whole % 12} m"
 
 
+HEADINGS = {
+    Region.RADIUS_ULNA: "radius-\nulna",
+    Region.METACARPAL: "meta-\ncarpal",
+    Region.PHALANX: "pha-\nlanx",
+    Region.EPIPHYSIS: "epi-\nphysis",
+}
+"""Region names broken so that six columns fit."""
+
+
 def predictions_table(rows: Iterable[dict[str, Any]]) -> Group:
     """Rows of ``RESULT_COLUMNS`` that hold a bone age; narrow enough for 80 columns, flags below."""
     table = Table(title="Bone age, and what each region says in months", title_justify="left", box=box.SIMPLE_HEAD)
@@ -52,13 +62,14 @@ def predictions_table(rows: Iterable[dict[str, Any]]) -> Group:
     table.add_column("90 %", justify="right", no_wrap=True)
     table.add_column("sex", no_wrap=True)
     for region in Region:
-        table.add_column(region.replace("-", "-\n"), justify="right", overflow="fold", min_width=6)
+        table.add_column(HEADINGS.get(region, region), justify="right", no_wrap=True)
     flags = []
     for row in rows:
         months = row["bone_age_months"]
         age = f"{years_and_months(months)}\n{months:.1f} m"
         regions = (_one_decimal(row[f"{region.replace('-', '_')}_age"]) for region in Region)
-        table.add_row(escape(row["path"]), age, f"{row['lower']:.0f}-{row['upper']:.0f}", row["sex"], *regions)
+        interval = f"{row['lower']:.0f}-{row['upper']:.0f}"
+        table.add_row(escape(Path(row["path"]).name), age, interval, row["sex"], *regions)
         if row["flags"]:
             flags.append(f"{row['path']}: {row['flags']}")
     return Group(table, *(Text(line) for line in flags))

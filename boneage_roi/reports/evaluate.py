@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -181,18 +182,21 @@ def _write(report: Report, manifest: Path, split: str | None) -> None:
 
 
 def _screen_table(group: str, rows: pd.DataFrame) -> Table:
-    table = Table(title=group, title_justify="left", title_style="bold")
-    table.add_column("")
-    for heading in ("n", "found", "MAE", "RMSE", "bias", "within 12", "within 24", "coverage", "width"):
-        table.add_column(heading, justify="right")
+    """One group's errors, narrow enough for 80 columns; ``report.csv`` has the rest."""
+    table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    table.add_column("", no_wrap=True)
+    for heading in ("n", "found", "MAE", "95 %", "RMSE", "bias", "<=12", "<=24", "in 90 %", "width"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows.to_dict("records"):
         cells = [
-            f"{row['mae']:.2f} ({row['mae_low']:.2f}-{row['mae_high']:.2f})",
-            f"{row['rmse']:.2f}",
-            f"{row['bias']:+.2f} ({row['bias_low']:+.2f} to {row['bias_high']:+.2f})",
-            *(f"{row[name]:.1%}" for name in ("within_12", "within_24", "coverage")),
-            f"{row['width']:.1f}",
+            f"{row['mae']:.2f}",
+            f"{row['mae_low']:.1f}-{row['mae_high']:.1f}",
+            f"{row['rmse']:.1f}",
+            f"{row['bias']:+.1f}",
+            *(f"{row[name]:.0%}" for name in ("within_12", "within_24")),
+            f"{row['coverage']:.1%}",
+            f"{row['width']:.0f}",
         ]
         shown = ("-" if "nan" in cell else cell for cell in cells)
-        table.add_row(str(row["level"]), f"{row['n']:,}", f"{row['found']:.1%}", *shown)
+        table.add_row(str(row["level"]), f"{row['n']:,}", f"{row['found']:.0%}", *shown)
     return table

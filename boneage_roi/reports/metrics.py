@@ -124,8 +124,8 @@ def error_table(predictions: pd.DataFrame) -> pd.DataFrame:
         rows.append(_row("sex", str(sex), group))
     for band, group in hands.groupby("age_band", observed=True):
         rows.append(_row("age band", str(band), group))
-    for key, group in hands.groupby(hands["sex"] + " " + hands["age_band"].astype(str), sort=False):
-        rows.append(_row("sex x age band", str(key), group))
+    for (sex, band), group in hands.groupby(["sex", "age_band"], observed=True):
+        rows.append(_row("sex x age band", f"{sex} {band}", group))
     return pd.DataFrame([row for row in rows if row["n"] or row["group"] in ("overall", "region")])
 
 
