@@ -66,7 +66,7 @@ class FusionConfig(_Strict):
     """Feature-connected layer, boosted residual, intervals."""
 
     folds: Annotated[int, Field(ge=2)] = 5
-    epochs: Count = 15
+    epochs: Count = 40
     calibration: Annotated[float, Field(gt=0, lt=1)] = 0.3
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
 

@@ -184,6 +184,7 @@ def _write(report: Report, manifest: Path, split: str | None) -> None:
 def _screen_table(group: str, rows: pd.DataFrame) -> Table:
     """One group's errors, narrow enough for 80 columns; ``report.csv`` has the rest."""
     table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    table.show_edge = False
     table.add_column("", no_wrap=True)
     for heading in ("n", "found", "MAE", "95 %", "RMSE", "bias", "<=12", "<=24", "in 90 %", "width"):
         table.add_column(heading, justify="right", no_wrap=True)
