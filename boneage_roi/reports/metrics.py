@@ -124,8 +124,8 @@ def error_table(predictions: pd.DataFrame) -> pd.DataFrame:
         rows.append(_row("sex", str(sex), group))
     for band, group in hands.groupby("age_band", observed=True):
         rows.append(_row("age band", str(band), group))
-    for (sex, band), group in hands.groupby(["sex", "age_band"], observed=True):
-        rows.append(_row("sex x age band", f"{sex} {band}", group))
+    for (child, ages), group in hands.groupby(["sex", "age_band"], observed=True):
+        rows.append(_row("sex x age band", f"{child} {ages}", group))
     return pd.DataFrame([row for row in rows if row["n"] or row["group"] in ("overall", "region")])
 
 
