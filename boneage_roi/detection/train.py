@@ -53,7 +53,16 @@ def train_detector(run: Run) -> dict[str, Any]:
     )
     write_atomically(folder / "detector.onnx", halve_weights(onnx.load(exported)).SerializeToString())
     measured = detector.val(
-        data=str(data), imgsz=config.size, nms=False, batch=16, workers=0, plots=False, verbose=False
+        data=str(data),
+        imgsz=config.size,
+        nms=False,
+        batch=16,
+        workers=0,
+        plots=False,
+        verbose=False,
+        project=str(folder.resolve()),  # or else a folder `runs` appears where the user stands
+        name="measured",
+        exist_ok=True,
     )
     metrics = {
         "split": "annotated hands of fusion + test",
