@@ -44,7 +44,7 @@ class DetectorConfig(_Strict):
 
     size: Count = 256
     epochs: Count = 18
-    batch: Count = 16
+    batch: Count = 8
 
 
 class RegionConfig(_Strict):
