@@ -4,7 +4,9 @@ The user's machine is neither written to outside the run folder nor called from:
 and usage events of Ultralytics are switched off before it is imported.
 """
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +20,8 @@ def open_yolo(weights: str | Path = ARCHITECTURE) -> Any:
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "true"
     if "ultralytics" not in sys.modules:  # its settings are written when it is imported
-        os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="boneage-roi-")
+        os.environ["YOLO_CONFIG_DIR"] = folder = tempfile.mkdtemp(prefix="boneage-roi-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     from ultralytics import settings
     from ultralytics.models import YOLO
 
