@@ -79,6 +79,21 @@ def fit(
     trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None, weights_only=False)
 
 
+def one_cycle(
+    module: lightning.LightningModule, rate: float, *, weight_decay: float, warm_up: float = 0.3
+) -> dict[str, Any]:
+    """AdamW on one cycle of learning rates (Smith & Topin 2018) over the whole training, for ``configure_optimizers``.
+
+    Args:
+        rate: the highest learning rate.
+        warm_up: the share of the steps in which it rises.
+    """
+    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=weight_decay)
+    steps = int(module.trainer.estimated_stepping_batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=warm_up)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
 def export_onnx(
     network: nn.Module,
     inputs: tuple[Tensor, ...],

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from boneage_roi.datasets.formats import boxes_csv
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run, write_atomically
 from boneage_roi.values import HandFrame, RegionBox, RegionReading
 
-CORNERS = ["xmin", "ymin", "xmax", "ymax"]
+CORNERS = list(boxes_csv.CORNERS)
 
 
 class FrameCache:

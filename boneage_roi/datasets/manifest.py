@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from boneage_roi.errors import InputError
-from boneage_roi.imaging.reading import SUFFIXES
+from boneage_roi.imaging.reading import SUFFIXES, read_radiograph
 from boneage_roi.regions import AGE_BINS
+from boneage_roi.values import Radiograph
 
 KEPT_COLUMNS = ("split", "patient")
 
@@ -74,6 +76,12 @@ def read_dataset(path: Path) -> pd.DataFrame:
     _refuse_missing_images(missing, len(table), csv)
     table["path"] = [str(images[name]) for name in table["id"]]
     return _normalise(table, csv)
+
+
+def read_hand(hand: Any) -> Radiograph:
+    """The radiograph of a manifest's row, its aspect restored where the row knows the native size."""
+    native = None if pd.isna(hand.width) else (int(hand.width), int(hand.height))
+    return read_radiograph(hand.path, native_size=native)
 
 
 def find_table(path: Path) -> Path:

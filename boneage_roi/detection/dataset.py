@@ -8,8 +8,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from boneage_roi.datasets.cache import FrameCache
-from boneage_roi.detection.joints import CORNERS
+from boneage_roi.datasets.cache import CORNERS, FrameCache
 from boneage_roi.detection.runtime import padded
 from boneage_roi.regions import DETECTED_REGIONS
 from boneage_roi.runs import Run, write_atomically

@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.linear_model import Ridge
 
+from boneage_roi.datasets.cache import CORNERS
 from boneage_roi.errors import InputError
 from boneage_roi.regions import GROWTH_PLATES
 
@@ -40,7 +41,6 @@ LABELS = {
 }
 """Which kinds of joint a source's label may mean. Labels that are not here name no growth plate."""
 
-CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 Hand = NDArray[np.float64]
 Boxes = NDArray[np.float64]
 

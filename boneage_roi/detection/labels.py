@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from boneage_roi.datasets.cache import FrameCache
-from boneage_roi.detection.joints import CORNERS, POINTS, Hand, build_hands
+from boneage_roi.datasets.cache import CORNERS, FrameCache
+from boneage_roi.detection.joints import POINTS, Hand, build_hands
 from boneage_roi.regions import GROWTH_PLATES, Region
 from boneage_roi.runs import Run
 

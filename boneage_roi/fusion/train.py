@@ -29,7 +29,7 @@ from boneage_roi.fusion.model import Committee, FeatureConnectedLayer
 from boneage_roi.regional_models.train import label_distribution
 from boneage_roi.regions import AGE_BINS, Region
 from boneage_roi.runs import Run, write_atomically
-from boneage_roi.training import export_onnx, fit
+from boneage_roi.training import export_onnx, fit, one_cycle
 
 LABEL_SIGMA = 8.0
 REGION_DROPOUT = 0.1
@@ -155,10 +155,7 @@ class _LitLayer(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=1e-3, weight_decay=0.1)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return one_cycle(self, 1e-3, weight_decay=0.1)
 
 
 def _tree_settings(run: Run) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from boneage_roi.datasets.cache import FrameCache, frames_folder, read_boxes, readings_path, write_boxes, write_readings
+from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.frame import hand_frame
-from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run, write_atomically
@@ -36,8 +36,7 @@ def cache_frames(run: Run) -> None:
 
     def work(position: int) -> dict[str, Any]:
         hand: Any = hands[position]
-        native = None if pd.isna(hand.width) else (int(hand.width), int(hand.height))
-        radiograph = read_radiograph(hand.path, native_size=native)
+        radiograph = read_hand(hand)
         mask = segmenter(radiograph)
         frame = hand_frame(radiograph, mask, size)
         pixels[position] = frame.pixels

@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import list_images
 from boneage_roi.values import Sex
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER_MANIFEST = "manifest.csv"
 
@@ -79,19 +82,28 @@ def _folder(folder: Path) -> list[Item]:
         return listed
 
 
-def _manifest(csv: Path) -> list[Item]:
+def read_table(csv: Path) -> "pd.DataFrame":
+    """A manifest, or a table in RSNA's layout; images may be missing.
+
+    Raises:
+        InputError: it is neither.
+    """
     from boneage_roi.datasets.manifest import (
         read_dataset,
         read_manifest,
     )  # brings pandas, which single images do without
 
     try:
-        table = read_manifest(csv, check_images=False)
+        return read_manifest(csv, check_images=False)
     except InputError as error:
         try:  # RSNA's layout has no path column
-            table = read_dataset(csv)
+            return read_dataset(csv)
         except InputError:
             raise error from None
+
+
+def _manifest(csv: Path) -> list[Item]:
+    table = read_table(csv)
     return [_row(row, csv.parent) for row in table.to_dict("records")]
 
 

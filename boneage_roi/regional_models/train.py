@@ -19,7 +19,7 @@ from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSa
 from boneage_roi.regional_models.model import RegionNet
 from boneage_roi.regions import AGE_BINS, Region
 from boneage_roi.runs import Run
-from boneage_roi.training import export_onnx, fit
+from boneage_roi.training import export_onnx, fit, one_cycle
 
 
 def train_region(run: Run, region: Region) -> dict[str, Any]:
@@ -89,12 +89,7 @@ class _LitRegion(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return one_cycle(self, self.config.learning_rate, weight_decay=self.config.weight_decay)
 
 
 def label_distribution(ages: Tensor, sigma: float) -> Tensor:

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from boneage_roi.datasets.manifest import find_table, read_dataset, read_manifest
+from boneage_roi.datasets.manifest import find_table
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.batch import RESULT_COLUMNS, predict_files, result_row
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item, list_inputs
+from boneage_roi.pipeline.inputs import Item, list_inputs, read_table
 from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.reports.metrics import error_table
 from boneage_roi.runs import write_atomically
@@ -93,10 +93,7 @@ def _labelled_hands(manifest: Path, split: str | None, limit: int | None) -> tup
     items = list_inputs([csv_path])
     if items[0].error:
         raise InputError(items[0].error)
-    try:
-        table = read_manifest(csv_path, check_images=False)
-    except InputError:  # RSNA's layout has no path column
-        table = read_dataset(csv_path)
+    table = read_table(csv_path)
     chosen = pd.Series(True, index=table.index)
     if split is not None:
         if "split" not in table:

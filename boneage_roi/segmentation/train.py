@@ -16,14 +16,14 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from boneage_roi.configs.schema import SegmenterConfig
+from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.errors import InputError
-from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.runs import Run
 from boneage_roi.segmentation.dataset import HandDataset, HandSample
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
 from boneage_roi.segmentation.model import HandUNet
 from boneage_roi.segmentation.runtime import Segmenter, hand_mask
-from boneage_roi.training import export_onnx, fit
+from boneage_roi.training import export_onnx, fit, one_cycle
 from boneage_roi.values import Radiograph
 
 CONFIDENT = 0.9
@@ -92,10 +92,7 @@ class _LitSegmenter(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=1e-2)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=steps, pct_start=0.2)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return one_cycle(self, self.learning_rate, weight_decay=1e-2, warm_up=0.2)
 
 
 def _round(
@@ -123,7 +120,7 @@ def load_samples(run: Run, hands: pd.DataFrame, size: int) -> dict[str, HandSamp
     keypoints = _read_json(run.path / "annotations" / "keypoints.json")
     samples = {}
     for key in track(sorted((polygons.keys() | keypoints.keys()) & set(hands.index)), "annotated hands"):
-        radiograph = _read(hands.loc[key])
+        radiograph = read_hand(hands.loc[key])
         height, width = radiograph.pixels.shape
         to_square = letterbox_map(height, width, size)
 
@@ -154,11 +151,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _read(hand: Any) -> Radiograph:
-    native = None if pd.isna(hand.width) else (int(hand.width), int(hand.height))
-    return read_radiograph(hand.path, native_size=native)
-
-
 def _pseudo_samples(
     network: HandUNet, hands: pd.DataFrame, annotated: set[str], config: SegmenterConfig, seed: int
 ) -> list[HandSample]:
@@ -168,7 +160,7 @@ def _pseudo_samples(
     network.eval()
     samples = []
     for _, hand in track(list(pool.iterrows()), "pseudo-masks"):
-        square = letterbox(_read(hand).pixels, config.size)
+        square = letterbox(read_hand(hand).pixels, config.size)
         with torch.no_grad():
             maps = network(torch.from_numpy(square)[None, None])[0].numpy()
         found = hand_mask(maps, square.shape)
@@ -194,7 +186,7 @@ def measure(run: Run, segmenter: Segmenter) -> dict[str, Any]:
     keypoints = _read_json(run.path / "annotations" / "keypoints.json")
     overlaps, landmarks = [], []
     for key in sorted((polygons.keys() | keypoints.keys()) & kept_out):
-        radiograph = _read(hands.loc[key])
+        radiograph = read_hand(hands.loc[key])
         height, width = radiograph.pixels.shape
         found = segmenter(radiograph)
         if key in polygons:
