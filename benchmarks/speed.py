@@ -35,15 +35,15 @@ COMMAND = (sys.executable, "-c", "from boneage_roi.cli import main; main()", "pr
 class Stages:
     """The stages of a bundle, opened apart so that each can be timed."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, tta: bool) -> None:
         self._frame_size = bundle.manifest.frame_size
         self._segmenter = Segmenter(bundle.file("segmenter.onnx"))
         self._detector = Detector(bundle.file("detector.onnx"))
         self._readers = [
-            RegionReader(bundle.file(f"regions/{region}.onnx"), region, size=spec.size, margin=spec.margin)
+            RegionReader(bundle.file(f"regions/{region}.onnx"), region, size=spec.size, margin=spec.margin, tta=tta)
             for region, spec in bundle.manifest.regions.items()
         ]
-        self._fuser = Fuser(*(bundle.file(name) for name in ("rb_fcl.onnx", "fusion.onnx", "intervals.json")))
+        self._fuser = Fuser.open(bundle.path)
 
     def run(self, image: Path, sex: Sex) -> Iterator[str]:
         """Read one radiograph; gives a stage's name whenever one is done."""
@@ -64,9 +64,9 @@ class Stages:
         yield "fuse"
 
 
-def cold_run(image: Path, sex: Sex, bundle: Path | None) -> tuple[float, float]:
+def cold_run(image: Path, sex: Sex, bundle: Path | None, *, tta: bool) -> tuple[float, float]:
     """Seconds and peak megabytes of one ``predict`` in a process of its own."""
-    options = ["--bundle", str(bundle)] if bundle else []
+    options = ["--tta" if tta else "--no-tta", *(["--bundle", str(bundle)] if bundle else [])]
     start = time.perf_counter()
     process = subprocess.Popen([*COMMAND, str(image), "--sex", sex, *options], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -96,14 +96,15 @@ def main() -> None:
     parser.add_argument("image", type=Path, nargs="?", default=EXAMPLE)
     parser.add_argument("--sex", choices=("M", "F"), default="F")
     parser.add_argument("--bundle", type=Path, help="default: the one that comes along")
+    parser.add_argument("--no-tta", action="store_true", help="without test-time augmentation")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
 
-    cold_run(options.image, options.sex, options.bundle)
-    cold = [cold_run(options.image, options.sex, options.bundle) for _ in range(options.runs)]
+    tta = not options.no_tta
+    cold = [cold_run(options.image, options.sex, options.bundle, tta=tta) for _ in range(options.runs + 1)][1:]
     bundle = Bundle.load(options.bundle)
     start = time.perf_counter()
-    stages = Stages(bundle)
+    stages = Stages(bundle, tta=tta)
     opened = time.perf_counter() - start
     warm = warm_runs(stages, options.image, options.sex, options.runs)
 

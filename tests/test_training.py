@@ -11,15 +11,14 @@ import lightgbm  # noqa: E402
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
-from boneage_roi.configs.schema import RegionConfig, TrainConfig  # noqa: E402
+from boneage_roi.configs.schema import RegionConfig  # noqa: E402
 from boneage_roi.fusion.features import HandReadings  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
-from boneage_roi.fusion.train import _tree_settings, export_layer, export_trees  # noqa: E402
+from boneage_roi.fusion.train import export_layer, export_trees, tree_settings  # noqa: E402
 from boneage_roi.onnx_session import open_session  # noqa: E402
 from boneage_roi.regional_models.model import RegionNet  # noqa: E402
 from boneage_roi.regional_models.train import export_region  # noqa: E402
 from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
-from boneage_roi.runs import Run  # noqa: E402
 from boneage_roi.segmentation.model import HandUNet  # noqa: E402
 from boneage_roi.training import export_onnx, halve_weights  # noqa: E402
 
@@ -116,9 +115,7 @@ def test_trees_survive_export(tmp_path: Path, hands: int) -> None:
     inputs = random.normal(100, 30, (hands, 10)).astype(np.float32)
     inputs[::3, 2] = -1
     residual = 0.1 * inputs[:, 0] - 0.2 * np.maximum(inputs[:, 1], 90) + 5 * (inputs[:, 2] < 0)
-    run = Run(tmp_path / "run")
-    run.write_config(TrainConfig.load("default"))
-    trees = lightgbm.train(_tree_settings(run), lightgbm.Dataset(inputs, residual), 50)
+    trees = lightgbm.train(tree_settings(0), lightgbm.Dataset(inputs, residual), 50)
     export_trees(trees, inputs.shape[1], tmp_path / "fusion.onnx")
     found = open_session(tmp_path / "fusion.onnx").run(None, {"features": inputs})[0].reshape(-1)
     np.testing.assert_allclose(found, trees.predict(inputs), atol=1e-3)

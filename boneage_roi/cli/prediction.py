@@ -29,6 +29,9 @@ SexOption = Annotated[
     str | None,
     typer.Option(metavar="M|F", help="Sex for images whose manifest gives none; goes before a DICOM file's own."),
 ]
+TtaOption = Annotated[
+    bool, typer.Option("--tta/--no-tta", help="Read each region mirrored as well: a little more accurate, slower.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
@@ -50,6 +53,7 @@ def predict(
         typer.Option(metavar="FILE.csv", help="Write one row an input, in order; FILE.csv.partial until complete."),
     ] = None,
     overlay: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw hand, regions and age of each.")] = None,
+    tta: TtaOption = True,
 ) -> None:
     """Read the bone age: with an interval, and region by region.
 
@@ -64,7 +68,7 @@ def predict(
     items = _items(inputs)
     if output in inputs:
         raise InputError(f"{output}: is an input; write the results to another file")
-    predictor = _predictor(bundle)
+    predictor = _predictor(bundle, tta=tta)
     rows: list[dict[str, Any]] = []
     records: list[dict[str, Any]] = []
     writer = CsvWriter(output, RESULT_COLUMNS) if output else None
@@ -158,12 +162,14 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Only rows of this split, such as test.")] = None,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where to put tables and plots.")] = Path("report"),
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="List and draw so many of the worst hands.")] = 20,
+    tta: TtaOption = True,
 ) -> None:
     """Measure the error: overall, by region, sex and age band, with bootstrap intervals and plots."""
     from boneage_roi.reports.evaluate import evaluate as run_evaluation
 
     with interruptible("the same command goes on"):
-        report = run_evaluation(manifest, bundle, split=split, output=output, limit=limit)
+        report = run_evaluation(manifest, bundle, split=split, output=output, limit=limit, worst=worst, tta=tta)
     report.print()
     if len(report.failures):
         raise typer.Exit(1)
@@ -193,10 +199,10 @@ def _items(inputs: Sequence[Path]) -> "list[Item]":
     return items
 
 
-def _predictor(bundle: Path | None) -> "Predictor":
+def _predictor(bundle: Path | None, *, tta: bool = True) -> "Predictor":
     from boneage_roi.pipeline.predict import Predictor
 
-    return Predictor(bundle)
+    return Predictor(bundle, tta=tta)
 
 
 def _report_failures(failures: Sequence[tuple[str, str]], total: int) -> None:

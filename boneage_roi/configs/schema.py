@@ -47,17 +47,38 @@ class DetectorConfig(_Strict):
     batch: Count = 8
 
 
+class RoundConfig(_Strict):
+    """One cycle of learning rates of a region's CNN; the next round goes on with its weights.
+
+    Attributes:
+        size: (height, width) of the crops in this round, pixels; None is the region's own. Smaller ones train faster.
+        augmentation: strength of the random changes, 0 is none.
+        frozen_stages: how many of the backbone's stages are no longer trained, and its stem with the first of them.
+        warm_up: share of the steps in which the learning rate rises.
+    """
+
+    epochs: Count
+    size: tuple[Count, Count] | None = None
+    augmentation: Fraction = 1.0
+    frozen_stages: Annotated[int, Field(ge=0)] = 0
+    learning_rate: Rate = 1e-3
+    warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
+
+
 class RegionConfig(_Strict):
     """One region's CNN. Sizes are (height, width) pixels of one crop."""
 
     size: tuple[Count, Count]
     margin: Annotated[float, Field(ge=0)] = 0.1
     stages: Annotated[int, Field(ge=3, le=7)] = 5
-    epochs: Count = 8
+    pretrained: bool = True
+    attention: bool = True
+    sex: bool = True
+    rounds: Annotated[tuple[RoundConfig, ...], Field(min_length=1)] = (RoundConfig(epochs=8),)
     batch: Count = 32
-    learning_rate: Rate = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     label_sigma: Rate = 10.0
+    distribution_weight: Annotated[float, Field(ge=0)] = 1.0
     l1_weight: Annotated[float, Field(ge=0)] = 0.1
     sex_loss_weight: Annotated[float, Field(ge=0)] = 0.0
 
@@ -67,17 +88,21 @@ class FusionConfig(_Strict):
 
     folds: Annotated[int, Field(ge=2)] = 5
     epochs: Count = 40
-    calibration: Annotated[float, Field(gt=0, lt=1)] = 0.3
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
 
 
 class TrainConfig(_Strict):
-    """Everything of one run; ``training_data`` and ``license_note`` go into the bundle's card."""
+    """Everything of one run; ``training_data`` and ``license_note`` go into the bundle's card.
+
+    ``sharper_images`` names a folder beside the data set's table with images of some hands at a higher resolution:
+    those of ``train`` hands train the region networks beside the others.
+    """
 
     name: str = "default"
     training_data: str = "Not described."
     license_note: str = "No licence note."
     seed: int = 0
+    sharper_images: str | None = None
     frame_size: tuple[Count, Count] = (512, 416)
     split: SplitConfig = SplitConfig()
     segmenter: SegmenterConfig = SegmenterConfig()

@@ -1,7 +1,7 @@
 """What exported networks made of every hand of a run, kept so that each later stage trains on it.
 
-``frames.npy`` holds all hand frames, ``boxes.csv`` the regions found in them, ``readings/<region>.npz`` what a region's
-CNN says. Rows of arrays are in the order of the run's manifest.
+``frames.npy`` holds all hand frames, ``boxes.csv`` the regions found in them, ``readings/<split>/<region>.npz`` what
+a region's CNN says. Rows of arrays are in the order of the run's manifest.
 """
 
 from pathlib import Path
@@ -76,15 +76,14 @@ def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
     return boxes
 
 
-def readings_path(run: Run, region: Region) -> Path:
-    """Where a run keeps what a region's CNN says."""
-    return run.path / "readings" / f"{region}.npz"
+def readings_path(run: Run, region: Region, split: str, *, tta: bool = True) -> Path:
+    """Where a run keeps what a region's CNN says of a split's hands, with or without test-time augmentation."""
+    return run.path / "readings" / (split if tta else f"{split}-without-tta") / f"{region}.npz"
 
 
-def write_readings(run: Run, region: Region, readings: dict[str, RegionReading]) -> None:
+def write_readings(path: Path, readings: dict[str, RegionReading]) -> None:
     """Keep what a region's CNN says of each hand on which the region was found."""
-    path = readings_path(run, region)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
     found = list(readings.values())
     np.savez(
@@ -98,11 +97,11 @@ def write_readings(run: Run, region: Region, readings: dict[str, RegionReading])
     partial.replace(path)
 
 
-def read_readings(run: Run) -> dict[str, list[RegionReading]]:
-    """All regions' readings by hand."""
+def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[str, list[RegionReading]]:
+    """All regions' readings of a split's hands, by hand."""
     hands: dict[str, list[RegionReading]] = {}
     for region in Region:
-        with np.load(readings_path(run, region)) as kept:
+        with np.load(readings_path(run, region, split, tta=tta)) as kept:
             columns = [kept[name] for name in ("ids", "distributions", "features", "crops", "confidences")]
         for key, distribution, features, crops, confidence in zip(*columns, strict=True):
             reading = RegionReading(region, distribution, features, int(crops), float(confidence))

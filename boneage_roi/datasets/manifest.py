@@ -78,6 +78,23 @@ def read_dataset(path: Path) -> pd.DataFrame:
     return _normalise(table, csv)
 
 
+def add_sharper_images(hands: pd.DataFrame, folder: Path, name: str) -> pd.DataFrame:
+    """Append a row for every ``train`` hand that has an image in the folder ``name`` too.
+
+    The row is the hand's own, its index included; only the id ends in the folder's name, and no native size is given,
+    because the aspect is right already. An image that the table lists itself is not added.
+
+    Args:
+        hands: the columns of ``read_manifest`` and ``split``.
+        folder: where the table lies; the folder ``name`` is looked for at most two levels down.
+        name: the folder of images; none of that name adds nothing.
+    """
+    images = _images_of(folder, set(hands["id"][hands["split"] == "train"]), name)
+    paths = hands["id"].map({hand: str(image) for hand, image in images.items()}).astype(object)
+    sharper = hands.assign(id=hands["id"] + f"-{name}", path=paths, width=float("nan"), height=float("nan"))
+    return pd.concat([hands, sharper[paths.notna() & ~paths.isin(hands["path"])]])
+
+
 def read_hand(hand: Any) -> Radiograph:
     """The radiograph of a manifest's row, its aspect restored where the row knows the native size."""
     native = None if pd.isna(hand.width) else (int(hand.width), int(hand.height))
@@ -176,10 +193,11 @@ def _numbers(table: pd.DataFrame, name: str, least: float, most: float, source: 
     return numbers
 
 
-def _images_of(folder: Path, ids: set[str]) -> dict[str, Path]:
-    """Images by id, from the one folder at most two levels down that has images of the most ids."""
+def _images_of(folder: Path, ids: set[str], name: str | None = None) -> dict[str, Path]:
+    """Images by id, from the one folder (of that name) at most two levels down that has images of the most ids."""
     folders = [folder, *folder.glob("*/"), *folder.glob("*/*/")]
-    found = [_images_in(candidate.absolute(), ids) for candidate in sorted(folders) if candidate.is_dir()]
+    folders = [candidate.absolute() for candidate in sorted(folders) if candidate.is_dir()]
+    found = [_images_in(candidate, ids) for candidate in folders if name in (None, candidate.name)]
     return max(found, key=len, default={})
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.datasets.annotations import Annotations, fingerprint
-from boneage_roi.datasets.manifest import find_table, read_dataset
+from boneage_roi.datasets.manifest import add_sharper_images, find_table, read_dataset
 from boneage_roi.datasets.splits import assign_splits
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import read_radiograph
@@ -27,7 +27,8 @@ def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
 
     Into the run folder go ``config.yaml``, ``rejected.csv`` (hands that cannot be used, and why), ``annotations/`` and,
     last, ``manifest.csv``. A run that is prepared from the same data set and splits only gets the new config. A sex
-    that the table does not say is taken from the image where that is DICOM.
+    that the table does not say is taken from the image where that is DICOM. Sharper images of ``train`` hands become
+    rows at the end.
 
     Args:
         dataset: a manifest CSV or a folder in RSNA's layout, with or without ``annotations/`` beside the CSV.
@@ -35,21 +36,24 @@ def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
         config: its settings.
 
     Returns:
-        The manifest: the columns of ``read_manifest`` and ``split``, one row a usable hand.
+        The manifest: the columns of ``read_manifest`` and ``split``, one row a usable image.
 
     Raises:
         InputError: the data set or an annotation is malformed, no hand can be used, or the run is trained with other
             split shares.
     """
-    frame = read_dataset(dataset)
-    source = find_table(dataset).parent / "annotations"
+    folder = find_table(dataset).parent
+    frame = assign_splits(read_dataset(dataset), config.split)
+    if config.sharper_images:
+        frame = add_sharper_images(frame, folder, config.sharper_images)
+    source = folder / "annotations"
     state = {"hands": _fingerprint(frame, config), "annotations": fingerprint(source)}
     if _prepared(run) == state:
         run.write_config(config)
         return run.manifest
     _refuse_new_splits(run, config)
     annotations = Annotations.read(source)
-    frame, reasons = _check(assign_splits(frame, config.split))
+    frame, reasons = _check(frame)
     manifest = frame[reasons == ""]
     if manifest.empty:
         raise InputError(f"{dataset}: none of {len(frame)} hands can be used; the first: {reasons.iloc[0]}")
@@ -85,9 +89,13 @@ def _refuse_new_splits(run: Run, config: TrainConfig) -> None:
 
 
 def _check(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The table with the sexes that the images tell, and why each hand cannot be used ("" when it can)."""
+    """The table with the sexes that the images tell, and why each row cannot be used ("" when it can).
+
+    Rows with the same index are images of one hand: what one tells of the sex holds for all.
+    """
     checked = pd.DataFrame(_check_images(list(frame["path"])), index=frame.index, columns=["fault", "sex"])
-    frame = frame.assign(sex=frame["sex"].where(frame["sex"].notna(), checked["sex"]))
+    sexes = frame["sex"].where(frame["sex"].notna(), checked["sex"])
+    frame = frame.assign(sex=sexes.groupby(level=0).transform("first"))
     reasons = checked["fault"].mask(frame["sex"].isna() & checked["fault"].eq(""), "no sex")
     return frame, reasons.mask(frame["boneage"].isna(), "no boneage")
 

@@ -1,4 +1,4 @@
-"""Split-conformal prediction intervals whose width follows how sure the readings are."""
+"""Prediction intervals whose width follows how sure the readings are, the sex and the age."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,31 +8,31 @@ import numpy as np
 
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import HandReadings, disagreement, moments
+from boneage_roi.regions import AGE_BINS
 from boneage_roi.values import FloatArray
+
+KNOTS = (0, 36, 72, 108, 144, 180, AGE_BINS - 1)
+"""Ages in months between which the width changes linearly, for each sex."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Half width = ``quantile`` x (``base`` + ``by_spread`` x spread + ``by_disagreement`` x disagreement), months.
+    """Half width = ``factor`` x (``weights`` . ``interval_features``) in months, and never less than ``narrowest``.
 
-    The three weights predict the absolute error; the quantile of errors over predictions on calibration hands makes
-    the coverage hold (split conformal prediction with normalised scores, Lei et al. 2018).
+    The weights are the quantile of the absolute error given the features (linear quantile regression); the factor
+    makes the coverage hold on hands that the weights have not seen (conformalised quantile regression, Romano et al.
+    2019, with one score for both ends).
     """
 
     coverage: float
-    quantile: float
-    base: float
-    by_spread: float
-    by_disagreement: float
+    factor: float
+    narrowest: float
+    weights: tuple[float, ...]
 
     def half_width(self, hands: HandReadings, fused: FloatArray) -> FloatArray:
         """Half widths in months (N,) of hands with the fused distributions (N, 240)."""
-        return np.asarray(self.quantile * self.scale(hands, fused), np.float32)
-
-    def scale(self, hands: HandReadings, fused: FloatArray) -> FloatArray:
-        """Predicted absolute error before calibration, months (N,)."""
-        _, spread = moments(fused)
-        return np.asarray(self.base + self.by_spread * spread + self.by_disagreement * disagreement(hands), np.float32)
+        width = interval_features(hands, fused) @ np.asarray(self.weights)
+        return np.asarray(np.maximum(self.factor * width, self.narrowest), np.float32)
 
     def to_json(self) -> str:
         """The content of ``intervals.json``."""
@@ -46,6 +46,19 @@ class Intervals:
             InputError: the file is missing or holds something else.
         """
         try:
-            return cls(**{name: float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()})
-        except (OSError, ValueError, TypeError, AttributeError):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            weights = tuple(float(weight) for weight in content.pop("weights"))
+            intervals = cls(weights=weights, **{name: float(value) for name, value in content.items()})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             raise InputError(f"{path}: not an intervals file; the bundle is damaged") from None
+        if len(weights) != 2 + 2 * len(KNOTS):
+            raise InputError(f"{path}: {len(weights)} weights; the bundle is damaged")
+        return intervals
+
+
+def interval_features(hands: HandReadings, fused: FloatArray) -> FloatArray:
+    """What the width depends on, (N, 2 + 2 x knots): spread, disagreement, the age's share in each knot by sex."""
+    age, spread = moments(fused)
+    shares = np.stack([np.interp(age, KNOTS, row) for row in np.eye(len(KNOTS))], axis=1)
+    male = hands.sex[:, None]
+    return np.column_stack([spread, disagreement(hands), shares * (1 - male), shares * male])

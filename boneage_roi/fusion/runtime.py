@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features
 from boneage_roi.fusion.intervals import Intervals
 from boneage_roi.onnx_session import open_session
 from boneage_roi.regions import AGE_BINS
 from boneage_roi.values import FloatArray, RegionReading, Sex
+
+FUSION_FILES = ("rb_fcl.onnx", "fusion.onnx", "intervals.json")
 
 
 class Fuser:
@@ -17,6 +20,11 @@ class Fuser:
         self._layer = open_session(rb_fcl)
         self._trees = open_session(trees)
         self._intervals = Intervals.read(intervals)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The fusion whose three files lie in a folder."""
+        return cls(*(folder / name for name in FUSION_FILES))
 
     def __call__(self, readings: Sequence[RegionReading], sex: Sex) -> tuple[float, float, float]:
         months, half_width = self.fuse(stack_readings([(readings, sex)]))

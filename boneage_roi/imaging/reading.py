@@ -36,7 +36,7 @@ def read_radiograph(
         sex: "M" or "F"; None takes what a DICOM header says.
         chronological_age: months; None takes what a DICOM header says.
         native_size: (width, height) before someone squashed the image. When its aspect differs by more than 1 %, the
-            image is resized to it, the larger side keeping its pixel count: 299 x 299 of 1514 x 2044 becomes 221 x 299.
+            image is resized to it, one side growing: 299 x 299 of 1514 x 2044 becomes 299 x 404.
 
     Returns:
         The radiograph; its ``source`` is ``path``.
@@ -56,14 +56,14 @@ def read_radiograph(
 
 
 def restore_aspect(radiograph: Radiograph, native_size: tuple[int, int]) -> Radiograph:
-    """Undo a squash: give the pixels the aspect of ``native_size`` (width, height), keeping the larger side."""
+    """Undo a squash: give the pixels the aspect of ``native_size`` (width, height) by making one side longer."""
     height, width = radiograph.pixels.shape
     aspect = native_size[0] / native_size[1]
     if abs(width / height / aspect - 1) <= 0.01:
         return radiograph
-    side = max(width, height)
-    size = (side, max(1, round(side / aspect))) if aspect > 1 else (max(1, round(side * aspect)), side)
-    pixels = np.asarray(cv2.resize(radiograph.pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+    size = (width, round(width / aspect)) if width / height > aspect else (round(height * aspect), height)
+    check_size(*size)
+    pixels = np.asarray(cv2.resize(radiograph.pixels, size, interpolation=cv2.INTER_LINEAR), np.float32)
     return replace(radiograph, pixels=pixels, pixel_spacing=None)  # the header's spacing was the native image's
 
 

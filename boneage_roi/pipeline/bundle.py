@@ -14,7 +14,7 @@ from boneage_roi import __version__
 from boneage_roi.errors import InputError
 from boneage_roi.regions import Region
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "default"
 MANIFEST = "manifest.json"
 
@@ -51,7 +51,7 @@ class BundleManifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: Annotated[str, Field(min_length=1)]
     created: datetime
     package_version: str
@@ -172,6 +172,8 @@ def _read_manifest(path: Path) -> BundleManifest:
             f"{path}: schema {version} is newer than this boneage-roi reads ({SCHEMA_VERSION}); "
             "upgrade with `pip install -U boneage-roi`"
         )
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raise InputError(f"{path}: schema {version} is older than this boneage-roi reads; export the bundle again")
     try:
         return BundleManifest.model_validate(content)
     except ValidationError as error:

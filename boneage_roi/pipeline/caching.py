@@ -67,18 +67,18 @@ def cache_boxes(run: Run) -> None:
     write_boxes(run, dict(zip(keys, found, strict=True)))
 
 
-def cache_readings(run: Run, region: Region, splits: tuple[str, ...] = ("fusion",)) -> None:
-    """Read a region of the hands of some splits; needs its trained CNN."""
-    if readings_path(run, region).is_file():
+def cache_readings(run: Run, region: Region, split: str = "fusion", *, tta: bool = True) -> None:
+    """Read a region of the hands of a split; needs its trained CNN."""
+    path = readings_path(run, region, split, tta=tta)
+    if path.is_file():
         return
     config = run.config.regions[region]
-    reader = RegionReader(
-        run.stage(f"regions/{region}") / f"{region}.onnx", region, size=config.size, margin=config.margin
-    )
+    network = run.stage(f"regions/{region}") / f"{region}.onnx"
+    reader = RegionReader(network, region, size=config.size, margin=config.margin, tta=tta)
     frames = FrameCache(run)
     boxes = {} if region is Region.HAND else read_boxes(run)
     hands = run.manifest
-    wanted = [(str(hand.id), hand.sex) for hand in hands[hands.split.isin(splits)].itertuples()]
+    wanted = [(str(hand.id), hand.sex) for hand in hands[hands.split == split].itertuples()]
 
     def work(hand: tuple[str, Sex]) -> RegionReading | None:
         key, sex = hand
@@ -88,7 +88,7 @@ def cache_readings(run: Run, region: Region, splits: tuple[str, ...] = ("fusion"
     found = {key: reading for (key, _), reading in zip(wanted, readings, strict=True) if reading is not None}
     if not found:
         raise InputError(f"{run.path}: {region} was found on no hand; retrain the detector")
-    write_readings(run, region, found)
+    write_readings(path, found)
 
 
 def in_threads(work: Callable[[Any], Result], items: Any, title: str) -> Iterator[Result]:

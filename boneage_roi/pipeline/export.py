@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from boneage_roi.errors import InputError
+from boneage_roi.fusion.runtime import FUSION_FILES
 from boneage_roi.pipeline.bundle import Bundle, RegionSpec, write_bundle_manifest
+from boneage_roi.pipeline.measuring import measure_test
 from boneage_roi.pipeline.model_card import model_card
 from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.regional_models.model import FEATURES
@@ -14,7 +16,7 @@ from boneage_roi.runs import Run, write_atomically
 
 
 def export_bundle(run: Run) -> Path:
-    """Gather the exported networks of every stage, write card and manifest, and open the bundle once to check it.
+    """Gather the exported networks, measure them on ``test``, write card and manifest, open the bundle to check it.
 
     Returns:
         The bundle's folder, ``run/bundle``.
@@ -25,11 +27,12 @@ def export_bundle(run: Run) -> Path:
     config = run.config
     metrics = {stage: _finished(run, stage) for stage in ("segmenter", "detector", "fusion")}
     metrics["regions"] = {region.value: _finished(run, f"regions/{region}") for region in config.regions}
+    metrics["test"] = measure_test(run)
     files = {
         "segmenter.onnx": "segmenter/segmenter.onnx",
         "detector.onnx": "detector/detector.onnx",
         **{f"regions/{region}.onnx": f"regions/{region}/{region}.onnx" for region in config.regions},
-        **{name: f"fusion/{name}" for name in ("rb_fcl.onnx", "fusion.onnx", "intervals.json")},
+        **{name: f"fusion/{name}" for name in FUSION_FILES},
     }
     shutil.rmtree(run.bundle, ignore_errors=True)
     for name, source in files.items():

@@ -49,21 +49,22 @@ class Predictor:
 
     Args:
         bundle: a bundle, the path of one, or None for the one that comes with the package.
+        tta: test-time augmentation: read every region mirrored as well, which is a little more accurate and slower.
 
     Raises:
         InputError: the bundle cannot be used.
     """
 
-    def __init__(self, bundle: Bundle | str | Path | None = None) -> None:
+    def __init__(self, bundle: Bundle | str | Path | None = None, *, tta: bool = True) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         manifest, file = self.bundle.manifest, self.bundle.file
         self._segmenter = Segmenter(file("segmenter.onnx"))
         self._detector = Detector(file("detector.onnx"))
         self._readers = [
-            RegionReader(file(f"regions/{region}.onnx"), region, size=spec.size, margin=spec.margin)
+            RegionReader(file(f"regions/{region}.onnx"), region, size=spec.size, margin=spec.margin, tta=tta)
             for region, spec in manifest.regions.items()
         ]
-        self._fuser = Fuser(file("rb_fcl.onnx"), file("fusion.onnx"), file("intervals.json"))
+        self._fuser = Fuser.open(self.bundle.path)
 
     def segment(self, radiograph: Radiograph) -> HandMask:
         """Where the hand is."""

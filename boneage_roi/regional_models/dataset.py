@@ -27,14 +27,17 @@ class RegionSample:
 class RegionDataset(Dataset[tuple[Tensor, ...]]):
     """Samples padded to the region's most crops: crops (C, 1, h, w), present (C,), places (C, 4), sex, age.
 
-    With ``augment`` each hand is mirrored half of the time and each crop turned, moved, scaled and changed in grey.
+    With an ``augmentation`` above 0 each hand is mirrored half of the time and each crop turned, moved, scaled and
+    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop.
     """
 
-    def __init__(self, samples: list[RegionSample], size: tuple[int, int], max_crops: int, *, seed: int, augment: bool):
+    def __init__(
+        self, samples: list[RegionSample], size: tuple[int, int], max_crops: int, *, seed: int, augmentation: float = 0
+    ) -> None:
         self.samples = samples
         self.size = size
         self.max_crops = max_crops
-        self.augment = augment
+        self.augmentation = augmentation
         self.random = np.random.default_rng(seed)
 
     def __len__(self) -> int:
@@ -48,11 +51,11 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         present = np.zeros(self.max_crops, np.float32)
         present[:count] = 1
         places[:count] = sample.crops.places
-        flip = self.augment and self.random.random() < 0.5
+        flip = self.augmentation > 0 and self.random.random() < 0.5
         if flip:
             places[:count, 0] = 1 - places[:count, 0]
         for position, crop in enumerate(sample.crops.pixels):
-            crops[position, 0] = self._augmented(crop, flip) if self.augment else self._middle(crop)
+            crops[position, 0] = self._augmented(crop, flip) if self.augmentation else self._middle(crop)
         age, male = np.float32(sample.boneage), np.float32(sample.male)
         return (
             torch.from_numpy(crops),
@@ -70,11 +73,13 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
     def _augmented(self, crop: np.ndarray, flip: bool) -> np.ndarray:
         height, width = self.size
         centre = (crop.shape[1] / 2, crop.shape[0] / 2)
+        strength = self.augmentation
+        reach, shift = 1.18**strength, 0.06 * min(height, width) * strength
         matrix = random_similarity(
-            self.random, centre, degrees=15, scale=(0.85, 1.18), shift=0.06 * min(height, width), flip=False
+            self.random, centre, degrees=15 * strength, scale=(1 / reach, reach), shift=shift, flip=False
         )
         matrix[:, 2] -= [(crop.shape[1] - width) / 2, (crop.shape[0] - height) / 2]
         if flip:
             matrix[0] = [-matrix[0, 0], -matrix[0, 1], width - 1 - matrix[0, 2]]
         warped = cv2.warpAffine(crop, matrix, (width, height)).astype(np.float32) / np.float32(255)
-        return random_intensity(self.random, warped, strength=0.8)
+        return random_intensity(self.random, warped, strength=0.8 * strength)

@@ -18,12 +18,12 @@ PLACE = 4
 
 
 class Backbone(nn.Module):
-    """The first ``stages`` of an ImageNet-initialised EfficientNet-Lite0 with CBAM behind the last two of them.
+    """The first ``stages`` of an ImageNet-initialised EfficientNet-Lite0, with ``attention`` CBAM behind the last two.
 
     Small crops need no stride of 32: five stages end at a stride of 16. Maps (N, 1, h, w) to (N, channels, h', w').
     """
 
-    def __init__(self, stages: int, pretrained: bool) -> None:
+    def __init__(self, stages: int, *, pretrained: bool, attention: bool) -> None:
         super().__init__()
         network: Any = timm.create_model("tf_efficientnet_lite0", in_chans=1)
         if pretrained:
@@ -31,7 +31,8 @@ class Backbone(nn.Module):
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.blocks = network.blocks[:stages]
         widths = [int(block[-1].conv_pwl.out_channels) for block in self.blocks[1:]]
-        self.attention = nn.ModuleDict({str(stages - 2): CBAM(widths[-2]), str(stages - 1): CBAM(widths[-1])})
+        places = {str(stages - 2): widths[-2], str(stages - 1): widths[-1]} if attention else {}
+        self.attention = nn.ModuleDict({place: CBAM(width) for place, width in places.items()})
         self.channels = widths[-1]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -67,12 +68,22 @@ class RegionNet(nn.Module):
 
     Inputs: crops float32 (N, C, 1, h, w) in 0..1, present float32 (N, C), places float32 (N, C, 4), sex float32 (N,)
     with 1 for male. Outputs: distribution (N, 240), features (N, 64). With ``sex_head`` the training also asks for
-    the sex (Tanner-Whitehouse joint learning, TJ-Net); it is not exported.
+    the sex (Tanner-Whitehouse joint learning, TJ-Net); it is not exported. ``pretrained``, ``attention`` and ``sex``
+    (whether the network heeds the sex) are there to be switched off and measured.
     """
 
-    def __init__(self, stages: int, *, pretrained: bool = True, sex_head: bool = False) -> None:
+    def __init__(
+        self,
+        stages: int,
+        *,
+        pretrained: bool = True,
+        attention: bool = True,
+        sex: bool = True,
+        sex_head: bool = False,
+    ) -> None:
         super().__init__()
-        self.backbone = Backbone(stages, pretrained)
+        self.backbone = Backbone(stages, pretrained=pretrained, attention=attention)
+        self.heeds_sex = float(sex)
         width = self.backbone.channels
         self.expand = nn.Sequential(nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width), nn.ReLU6())
         self.place = nn.Linear(PLACE, 4 * width)
@@ -91,7 +102,8 @@ class RegionNet(nn.Module):
 
     def heads(self, pooled: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
         """Age logits (N, 240) and features (N, 64)."""
-        features = self.features(torch.cat([pooled, self.sex(2 * sex.unsqueeze(-1) - 1).relu()], dim=-1))
+        signed = self.heeds_sex * (2 * sex.unsqueeze(-1) - 1)
+        features = self.features(torch.cat([pooled, self.sex(signed).relu()], dim=-1))
         return self.age(features), features
 
     def forward(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,13 +11,19 @@ from boneage_roi.values import FloatArray, HandFrame, RegionBox, RegionReading, 
 
 
 class RegionReader:
-    """One region's exported CNN: ``reader(frame, boxes, sex)`` gives its reading, None when the region is absent."""
+    """One region's exported CNN: ``reader(frame, boxes, sex)`` gives its reading, None when the region is absent.
 
-    def __init__(self, path: Path, region: Region, *, size: tuple[int, int], margin: float) -> None:
+    Args:
+        size, margin: how the network was trained to see its crops.
+        tta: test-time augmentation: read the mirrored crops as well and average distributions and features.
+    """
+
+    def __init__(self, path: Path, region: Region, *, size: tuple[int, int], margin: float, tta: bool = True) -> None:
         self._session = open_session(path)
         self.region = region
         self._size = size
         self._margin = margin
+        self._tta = tta
 
     def __call__(self, frame: HandFrame, boxes: list[RegionBox], sex: Sex) -> RegionReading | None:
         crops = cut_crops(frame, boxes, self.region, self._size, self._margin)
@@ -26,11 +32,17 @@ class RegionReader:
     def read(self, crops: Crops, sex: Sex) -> RegionReading:
         """Read crops that are cut already."""
         count = len(crops.pixels)
+        pixels, places = crops.pixels[None, :, None], crops.places[None]
+        if self._tta:
+            pixels = np.concatenate([pixels, pixels[..., ::-1]])
+            places = np.concatenate([places, places])
+            places[1, :, 0] = 1 - places[1, :, 0]
+        views = len(pixels)
         inputs: dict[str, FloatArray] = {
-            "crops": (crops.pixels[None, :, None] / np.float32(255)).astype(np.float32),
-            "present": np.ones((1, count), np.float32),
-            "places": crops.places[None],
-            "sex": np.array([sex == "M"], np.float32),
+            "crops": (pixels / np.float32(255)).astype(np.float32),
+            "present": np.ones((views, count), np.float32),
+            "places": places,
+            "sex": np.full(views, sex == "M", np.float32),
         }
         distribution, features = self._session.run(None, inputs)
-        return RegionReading(self.region, distribution[0], features[0], count, crops.confidence)
+        return RegionReading(self.region, distribution.mean(0), features.mean(0), count, crops.confidence)

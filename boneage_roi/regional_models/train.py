@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from boneage_roi.configs.schema import RegionConfig
+from boneage_roi.configs.schema import RegionConfig, RoundConfig
 from boneage_roi.datasets.cache import FrameCache, read_boxes
 from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
@@ -34,32 +34,49 @@ def train_region(run: Run, region: Region) -> dict[str, Any]:
     if (metrics := run.metrics(stage)) is not None:
         return metrics
     config, folder = run.config.regions[region], run.stage(stage)
-    samples = load_samples(run, region, config)
     lightning.seed_everything(run.config.seed, verbose=False)
-    train = RegionDataset(samples["train"], config.size, region.max_crops, seed=run.config.seed, augment=True)
-    batches = DataLoader(train, config.batch, shuffle=True, drop_last=len(train) > config.batch)
-    module = _LitRegion(RegionNet(config.stages, sex_head=config.sex_loss_weight > 0), config)
-    fit(module, batches, epochs=config.epochs, folder=folder, name="last")
-    export_region(module.network, region, config, folder / f"{region}.onnx")
-    held_out = RegionDataset(samples["fusion"], config.size, region.max_crops, seed=0, augment=False)
-    metrics = measure(module.network, held_out) | {"split": "fusion", "train_hands": len(train)}
+    network = build_network(config)
+    hands = 0
+    for number, settings in enumerate(config.rounds, 1):
+        size = settings.size or config.size
+        samples = load_samples(run, region, size, config.margin, "train")
+        strength, seed = settings.augmentation, run.config.seed + number
+        dataset = RegionDataset(samples, size, region.max_crops, seed=seed, augmentation=strength)
+        batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
+        module = _LitRegion(network, config, settings)
+        fit(module, batches, epochs=settings.epochs, folder=folder, name=f"round{number}")
+        hands = len(dataset)
+    export_region(network, region, config, folder / f"{region}.onnx")
+    samples = load_samples(run, region, config.size, config.margin, "fusion")
+    held_out = RegionDataset(samples, config.size, region.max_crops, seed=0)
+    metrics = measure(network, held_out) | {"split": "fusion", "train_images": hands}
     run.finish(stage, metrics)
     return metrics
 
 
-def load_samples(run: Run, region: Region, config: RegionConfig) -> dict[str, list[RegionSample]]:
-    """Cut the region's crops of the ``train`` and ``fusion`` hands into memory, by split."""
+def build_network(config: RegionConfig) -> RegionNet:
+    """The untrained network of a region's settings."""
+    return RegionNet(
+        config.stages,
+        pretrained=config.pretrained,
+        attention=config.attention,
+        sex=config.sex,
+        sex_head=config.sex_loss_weight > 0,
+    )
+
+
+def load_samples(run: Run, region: Region, size: tuple[int, int], margin: float, split: str) -> list[RegionSample]:
+    """Cut the region's crops of a split's hands into memory, with some context around them."""
     frames = FrameCache(run)
     boxes = {} if region is Region.HAND else read_boxes(run)
-    samples: dict[str, list[RegionSample]] = {"train": [], "fusion": []}
     hands = run.manifest
-    wanted = hands[hands.split.isin(list(samples)) & hands.id.isin(frames.table.index)]
+    wanted = hands[(hands.split == split) & hands.id.isin(frames.table.index)]
+    samples = []
     hand: Any
     for hand in track(list(wanted.itertuples()), f"{region} crops"):
-        found = boxes.get(str(hand.id), [])
-        crops = cut_crops(frames[str(hand.id)], found, region, config.size, config.margin, CONTEXT)
+        crops = cut_crops(frames[str(hand.id)], boxes.get(str(hand.id), []), region, size, margin, CONTEXT)
         if crops is not None:
-            samples[str(hand.split)].append(RegionSample(crops, float(hand.boneage), float(hand.sex == "M")))
+            samples.append(RegionSample(crops, float(hand.boneage), float(hand.sex == "M")))
     return samples
 
 
@@ -68,11 +85,23 @@ class _LitRegion(lightning.LightningModule):
 
     months: Tensor
 
-    def __init__(self, network: RegionNet, config: RegionConfig) -> None:
+    def __init__(self, network: RegionNet, config: RegionConfig, settings: RoundConfig) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.config = config
+        self.settings = settings
+        for part in self._frozen():
+            part.requires_grad_(False)
         self.register_buffer("months", torch.arange(AGE_BINS, dtype=torch.float32), persistent=False)
+
+    def on_train_epoch_start(self) -> None:
+        for part in self._frozen():
+            part.eval()
+
+    def _frozen(self) -> list[torch.nn.Module]:
+        """What this round does not train."""
+        backbone, stages = self.network.backbone, self.settings.frozen_stages
+        return [backbone.stem, *backbone.blocks[:stages]] if stages else []
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         crops, present, places, sex, ages = batch
@@ -81,7 +110,7 @@ class _LitRegion(lightning.LightningModule):
         targets = label_distribution(ages, self.config.label_sigma)
         spread = -(targets * logits.log_softmax(-1)).sum(-1).mean()
         error = (logits.softmax(-1) @ self.months - ages).abs().mean()
-        loss: Tensor = spread + self.config.l1_weight * error
+        loss: Tensor = self.config.distribution_weight * spread + self.config.l1_weight * error
         if self.network.sex_head is not None:
             guess = self.network.sex_head(pooled).squeeze(-1)
             loss = loss + self.config.sex_loss_weight * functional.binary_cross_entropy_with_logits(guess, sex)
@@ -89,7 +118,8 @@ class _LitRegion(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        return one_cycle(self, self.config.learning_rate, weight_decay=self.config.weight_decay)
+        rate, warm_up = self.settings.learning_rate, self.settings.warm_up
+        return one_cycle(self, rate, weight_decay=self.config.weight_decay, warm_up=warm_up)
 
 
 def label_distribution(ages: Tensor, sigma: float) -> Tensor:

@@ -21,6 +21,7 @@ from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.inputs import Item, list_inputs, read_table
 from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.reports.metrics import error_table
+from boneage_roi.reports.worst import save_worst
 from boneage_roi.runs import write_atomically
 
 COLUMNS = ("id", "boneage", "bundle", *RESULT_COLUMNS)
@@ -36,12 +37,14 @@ class Report:
         table: errors by group, see :func:`boneage_roi.reports.metrics.error_table`.
         bundle: name of the bundle and the start of its manifest's SHA-256.
         folder: where the files of the report are.
+        worst: how many hands are in its ``worst.csv``.
     """
 
     predictions: pd.DataFrame
     table: pd.DataFrame
     bundle: str
     folder: Path
+    worst: int = 0
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -57,13 +60,25 @@ class Report:
             console.print(_screen_table(str(group), rows))
         for row in self.failures.itertuples():
             console.print(f"failed: {row.message}", style="red", markup=False, soft_wrap=True)
+        if self.worst:
+            line = f"Worst hands ({self.worst:,}): {self.folder / 'worst.csv'}, drawn in worst/ beside it"
+            console.print(line, style="dim", markup=False, soft_wrap=True)
         console.print(f"[dim]Errors in months, with 95 % bootstrap intervals. Written to {self.folder}[/dim]")
 
 
 def evaluate(
-    manifest: Path, bundle: Path | None, *, split: str | None = None, output: Path, limit: int | None = None
+    manifest: Path,
+    bundle: Path | None,
+    *,
+    split: str | None = None,
+    output: Path,
+    limit: int | None = None,
+    worst: int = 20,
+    tta: bool = True,
 ) -> Report:
     """Predict the hands of a manifest and write ``predictions.csv``, ``report.csv``, ``report.json`` and plots.
+
+    The hands with the largest errors are listed in ``worst.csv`` and drawn in ``worst/``.
 
     Hands that the same bundle has already read into ``output/predictions.csv`` are not read again, so a stopped
     evaluation goes on where it was.
@@ -74,6 +89,8 @@ def evaluate(
         split: only rows with this value in the column ``split``.
         output: folder of the report.
         limit: only the first so many rows.
+        worst: how many hands are listed and drawn; 0 for none.
+        tta: test-time augmentation, see :class:`boneage_roi.pipeline.predict.Predictor`.
 
     Raises:
         InputError: the manifest or the bundle cannot be used, the split is not in it, or a hand has no bone age.
@@ -81,8 +98,11 @@ def evaluate(
     hands, items = _labelled_hands(manifest, split, limit)
     loaded = Bundle.load(bundle)
     name = f"{loaded.manifest.name} {hashlib.sha256((loaded.path / 'manifest.json').read_bytes()).hexdigest()[:12]}"
-    predictions = _predict(loaded, name, hands, items, output / "predictions.csv")
-    report = Report(predictions, error_table(predictions), name, output)
+    name = name if tta else f"{name} without TTA"
+    predictor = Predictor(loaded, tta=tta)
+    predictions = _predict(predictor, name, hands, items, output / "predictions.csv")
+    drawn = save_worst(predictions, items, predictor, output, worst)
+    report = Report(predictions, error_table(predictions), name, output, drawn)
     _write(report, manifest, split)
     return report
 
@@ -113,7 +133,7 @@ def _labelled_hands(manifest: Path, split: str | None, limit: int | None) -> tup
     return hands, [items[position] for position in hands.index]
 
 
-def _predict(bundle: Bundle, name: str, hands: pd.DataFrame, items: Sequence[Item], path: Path) -> pd.DataFrame:
+def _predict(predictor: Predictor, name: str, hands: pd.DataFrame, items: Sequence[Item], path: Path) -> pd.DataFrame:
     """A prediction a hand, from ``path`` when the same bundle made it; each new one is in the file at once."""
     known = _known_rows(path, name)
     write_atomically(path, _csv_text([dict(zip(COLUMNS, COLUMNS, strict=True)), *known.values()]))
@@ -123,7 +143,7 @@ def _predict(bundle: Bundle, name: str, hands: pd.DataFrame, items: Sequence[Ite
         if (item.path, item.sex or "") not in known
     ]
     if todo:
-        outcomes = predict_files(Predictor(bundle), [item for _, item in todo])
+        outcomes = predict_files(predictor, [item for _, item in todo])
         progress = track(outcomes, "reading hands", total=len(todo), console=Console(stderr=True))
         with path.open("a", newline="", encoding="utf-8") as file:
             for (hand, item), outcome in zip(todo, progress, strict=True):

@@ -32,6 +32,19 @@ def dataset(tmp_path: Path, image) -> Path:
 
 
 @pytest.fixture
+def sharper(tmp_path: Path, image) -> Path:
+    """Two hands of ``train``, one of each other split; all but "b" have a sharper image, and so has a stranger."""
+    folder = tmp_path / "sharper"
+    for hand in "abcd":
+        image(folder / f"images/{hand}.png")
+    for hand in ("a", "c", "d", "stranger"):
+        image(folder / f"images-hires/{hand}.webp")
+    rows = ["a,30,M,1514,2044,p,train", "b,40,F,1514,2044,q,train", "c,50,M,,,r,fusion", "d,60,F,,,s,test"]
+    (folder / "labels.csv").write_text("\n".join(["id,boneage,sex,width,height,patient,split", *rows]))
+    return folder
+
+
+@pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(tmp_path / "runs/a")
 
@@ -120,3 +133,72 @@ def test_a_malformed_annotation_stops_before_anything_is_written(dataset: Path, 
     with pytest.raises(InputError, match=r"keypoints\.json: not readable JSON"):
         prepare(dataset, run, CONFIG)
     assert not run.path.exists()
+
+
+def test_sharper_images_of_train_hands_are_rows_at_the_end(sharper: Path, run: Run) -> None:
+    manifest = prepare(sharper, run, CONFIG)
+    assert list(manifest["id"]) == ["a", "b", "c", "d", "a-images-hires"]
+    own, added = manifest.iloc[0], manifest.iloc[4]
+    assert added["path"] == str(sharper / "images-hires/a.webp")
+    assert added[["width", "height"]].isna().all()
+    same = ["sex", "boneage", "chronological_age", "patient", "split"]
+    pd.testing.assert_series_equal(added[same], own[same], check_names=False)
+    assert own["width"] == 1514
+
+
+def test_sharper_images_are_found_beside_the_images_of_a_manifest(tmp_path: Path, image, run: Run) -> None:
+    for path in ("png/a.png", "more/images-hires/a.png"):
+        image(tmp_path / path)
+    (tmp_path / "m.csv").write_text("path,sex,boneage,split\npng/a.png,F,30,train\n")
+    assert list(prepare(tmp_path / "m.csv", run, CONFIG)["id"]) == ["a", "a-images-hires"]
+
+
+def test_sharper_images_move_no_hand_to_another_split(dataset: Path, run: Run, image) -> None:
+    before = prepare(dataset, run, CONFIG)
+    for hand in before["id"]:
+        image(dataset / f"images-hires/{hand}.png")
+    after = prepare(dataset, run, CONFIG)
+    assert list(after["id"]) == ["1377", "1378", "1378-images-hires"]
+    pd.testing.assert_frame_equal(after.iloc[:2], before)
+
+
+def test_no_sharper_images_are_fine(sharper: Path, run: Run) -> None:
+    for name in (None, "images-no-such"):
+        config = CONFIG.model_copy(update={"sharper_images": name})
+        assert list(prepare(sharper, run, config)["id"]) == ["a", "b", "c", "d"]
+
+
+def test_images_that_are_the_hands_own_count_once(sharper: Path, run: Run) -> None:
+    config = CONFIG.model_copy(update={"sharper_images": "images"})
+    assert list(prepare(sharper, run, config)["id"]) == ["a", "b", "c", "d"]
+
+
+def test_a_sharper_image_that_cannot_be_read_is_rejected(sharper: Path, run: Run) -> None:
+    (sharper / "images-hires/a.webp").write_bytes(b"not an image")
+    assert list(prepare(sharper, run, CONFIG)["id"]) == ["a", "b", "c", "d"]
+    assert pd.read_csv(run.path / "rejected.csv")["id"].tolist() == ["a-images-hires"]
+
+
+def test_a_sex_that_only_the_hands_own_image_tells_is_its_sharper_image_s_too(
+    sharper: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sharper / "labels.csv").write_text("id,boneage,split\na,30,train\nb,40,train\nc,50,train\nd,60,train\n")
+    monkeypatch.setattr("boneage_roi.datasets.prepare._check_image", lambda path: ("", _sex_in_header(path)))
+    sexes = prepare(sharper, run, CONFIG).set_index("id")["sex"]
+    assert sexes["c"] == sexes["c-images-hires"] == "F"
+    assert sexes["a"] == sexes["a-images-hires"] == "M"
+
+
+def _sex_in_header(path: str) -> str | None:
+    return {"a.png": "M", "b.png": "M", "c.png": "F", "d.png": "F"}.get(Path(path).name)
+
+
+def test_changed_sharper_images_are_noticed(sharper: Path, run: Run, image) -> None:
+    prepare(sharper, run, CONFIG)
+    image(sharper / "images-hires/b.png")
+    assert list(prepare(sharper, run, CONFIG)["id"])[4:] == ["a-images-hires", "b-images-hires"]
+    (sharper / "images-hires/a.webp").write_bytes(b"not an image")
+    assert list(prepare(sharper, run, CONFIG)["id"])[4:] == ["b-images-hires"]
+    before = (run.path / "manifest.csv").stat().st_mtime_ns
+    prepare(sharper, run, CONFIG)
+    assert (run.path / "manifest.csv").stat().st_mtime_ns == before

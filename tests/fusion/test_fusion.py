@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from boneage_roi.errors import InputError  # noqa: E402
+from boneage_roi.fusion.calibration import fit_intervals  # noqa: E402
 from boneage_roi.fusion.features import (  # noqa: E402
     ABSENT,
     HandReadings,
@@ -16,9 +17,8 @@ from boneage_roi.fusion.features import (  # noqa: E402
     stack_readings,
     tree_features,
 )
-from boneage_roi.fusion.intervals import Intervals  # noqa: E402
+from boneage_roi.fusion.intervals import KNOTS, Intervals  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
-from boneage_roi.fusion.train import calibrate  # noqa: E402
 from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
 from boneage_roi.values import RegionReading  # noqa: E402
 
@@ -123,35 +123,40 @@ def test_trees_see_that_a_region_is_absent() -> None:
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9])
 def test_intervals_cover_as_many_new_hands_as_they_say(coverage: float) -> None:
-    """Errors grow with the disagreement of the regions; the intervals were calibrated on other hands."""
+    """Errors grow with the disagreement of the regions, and boys' are larger; the new hands are others."""
     random = np.random.default_rng(4)
     hands, new = hands_of(1500, seed=1), hands_of(1500, seed=2)
     fused, new_fused = (some.distributions.mean(axis=1) for some in (hands, new))
-    errors = np.abs(random.normal(0, 2 + disagreement(hands))).astype(np.float32)
-    new_errors = np.abs(random.normal(0, 2 + disagreement(new)))
-    intervals = calibrate(np.array([1.0, 0.05, 0.8]), hands, fused, errors, coverage)
+    errors = np.abs(random.normal(0, 2 + disagreement(hands) + 4 * hands.sex)).astype(np.float32)
+    new_errors = np.abs(random.normal(0, 2 + disagreement(new) + 4 * new.sex))
+    intervals = fit_intervals(hands, fused, errors, coverage)
     widths = intervals.half_width(new, new_fused)
     assert (new_errors <= widths).mean() == pytest.approx(coverage, abs=0.03)
     doubtful = disagreement(new) > np.median(disagreement(new))
+    for part in (doubtful, ~doubtful, new.sex == 0, new.sex == 1):
+        assert (new_errors <= widths)[part].mean() == pytest.approx(coverage, abs=0.05)
     assert widths[doubtful].mean() > 1.3 * widths[~doubtful].mean()
 
 
-def test_few_calibration_hands_give_the_widest_error() -> None:
-    hands = hands_of(4)
-    fused = hands.distributions.mean(axis=1)
-    errors = np.array([1, 2, 3, 9], np.float32)
-    intervals = calibrate(np.array([1.0, 0, 0]), hands, fused, errors, 0.9)
-    np.testing.assert_allclose(intervals.half_width(hands, fused), 9, rtol=1e-5)
+def test_no_interval_is_narrower_than_the_narrowest() -> None:
+    hands = hands_of(20)
+    intervals = Intervals(0.9, 1.0, narrowest=6.0, weights=(0.0,) * (2 + 2 * len(KNOTS)))
+    np.testing.assert_allclose(intervals.half_width(hands, hands.distributions.mean(axis=1)), 6)
 
 
 def test_intervals_come_back_from_their_file(tmp_path: Path) -> None:
-    intervals = Intervals(coverage=0.9, quantile=1.7, base=2.5, by_spread=0.25, by_disagreement=0.5)
+    weights = tuple(0.5 * row for row in range(2 + 2 * len(KNOTS)))
+    intervals = Intervals(coverage=0.9, factor=1.7, narrowest=2.5, weights=weights)
     (tmp_path / "intervals.json").write_text(intervals.to_json())
     assert Intervals.read(tmp_path / "intervals.json") == intervals
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[1, 2]", '{"coverage": 0.9}', '{"coverage": "wide"}', '{"a": 1}', "\x00\xff"]
+    "content",
+    [
+        *("", "{", "[1, 2]", '{"coverage": 0.9}', '{"coverage": "wide"}', '{"a": 1}', "\x00\xff"),
+        '{"coverage": 0.9, "factor": 1, "narrowest": 1, "weights": [1]}',
+    ],
 )
 def test_a_damaged_intervals_file_is_an_input_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "intervals.json"

@@ -106,8 +106,8 @@ def test_what_the_caller_knows_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("native_size", "shape"),
     [
-        ((1514, 2044), (299, 221)),
-        ((2044, 1514), (221, 299)),
+        ((1514, 2044), (404, 299)),
+        ((2044, 1514), (299, 404)),
         ((2000, 2010), (299, 299)),  # within 1 %: left as it is
     ],
 )
@@ -119,6 +119,12 @@ def test_squashed_image_regains_its_aspect(
     assert pixels.shape == shape
     expected = cv2.resize(EXPECTED, shape[::-1])
     assert np.abs(pixels - expected)[5:-5, 5:-5].max() < 0.02
+
+
+def test_an_absurd_aspect_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "hand.png", cv2.resize(ramp(), (299, 299)))
+    with pytest.raises(InputError, match="too large"):
+        read_radiograph(path, native_size=(1, 30_000))
 
 
 def failure(path: Path) -> str:

@@ -73,8 +73,13 @@ def test_missing_file(bundle_folder: Path) -> None:
 
 
 def test_newer_schema_asks_for_an_upgrade_even_when_it_has_other_fields(bundle_folder: Path) -> None:
-    edit(bundle_folder, lambda manifest: manifest.update(schema_version=2, novelty=True))
-    assert "schema 2 is newer" in refusal(bundle_folder)
+    edit(bundle_folder, lambda manifest: manifest.update(schema_version=99, novelty=True))
+    assert "schema 99 is newer" in refusal(bundle_folder)
+
+
+def test_older_schema_is_named(bundle_folder: Path) -> None:
+    edit(bundle_folder, lambda manifest: manifest.update(schema_version=1))
+    assert "schema 1 is older" in refusal(bundle_folder)
 
 
 @pytest.mark.parametrize(

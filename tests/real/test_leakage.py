@@ -100,9 +100,10 @@ def test_fusion_learns_from_fusion_alone(copied_run: Run) -> None:
     files = [copied_run.path / "fusion" / name for name in ("rb_fcl.onnx", "fusion.onnx", "intervals.json")]
     before = [sha256(file.read_bytes()).hexdigest() for file in files]
     clear(copied_run, "fusion")
-    clear(copied_run, "readings")
+    clear(copied_run, "readings/fusion")
     for region in Region:
-        cache_readings(copied_run, region, splits=("train", "fusion", "test"))
+        for split in ("train", "fusion", "test"):
+            cache_readings(copied_run, region, split)
     change_ages(copied_run, "train", "test")
     again, ages = load_hands(copied_run)
     assert len(again) == len(hands) == len(ids(copied_run, "fusion"))

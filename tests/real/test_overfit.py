@@ -106,10 +106,10 @@ def test_region_network(segmented_run: Run, region: Region) -> None:
     if not (segmented_run.path / "boxes.csv").is_file():
         write_boxes(segmented_run, label_boxes(build_labels(segmented_run)))
     config = segmented_run.config.regions[region]
-    samples = load_crops(segmented_run, region, config)["train"][:8]
-    dataset = RegionDataset(samples, config.size, region.max_crops, seed=0, augment=False)
+    samples = load_crops(segmented_run, region, config.size, config.margin, "train")[:8]
+    dataset = RegionDataset(samples, config.size, region.max_crops, seed=0)
     batch = tuple(torch.stack(column) for column in zip(*(dataset[row] for row in range(len(samples))), strict=True))
-    module = _LitRegion(RegionNet(config.stages), config)
+    module = _LitRegion(RegionNet(config.stages), config, config.rounds[0])
     values = losses(module.training_step, module, batch, 40)
     assert np.mean(values[-3:]) < 0.6 * values[0]
 

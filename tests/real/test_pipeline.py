@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from boneage_roi.configs.schema import RoundConfig
 from boneage_roi.datasets.cache import FrameCache, read_boxes, read_readings
 from boneage_roi.fusion.train import train_fusion
 from boneage_roi.imaging.reading import read_radiograph
@@ -38,13 +40,13 @@ def test_every_stage_leaves_its_metrics(tiny_run: Run) -> None:
         assert tiny_run.metrics(stage), stage
     assert 0 <= tiny_run.metrics("segmenter")["iou"] <= 1
     assert tiny_run.metrics("detector")["found"]["hands"] == (tiny_run.manifest.split == "test").sum()
-    assert tiny_run.metrics("fusion")["calibration_hands"] >= 5
+    assert tiny_run.metrics("fusion")["hands"] >= 5
 
 
 def test_region_models_train_on_train_and_read_fusion(tiny_run: Run) -> None:
     counts = tiny_run.manifest.split.value_counts()
     measured = tiny_run.metrics(f"regions/{Region.HAND}")
-    assert measured["train_hands"] == counts["train"]
+    assert measured["train_images"] == counts["train"]
     assert measured["hands"] == counts["fusion"]
     readings = read_readings(tiny_run)
     assert set(readings) == set(tiny_run.manifest.query("split == 'fusion'").id)
@@ -100,14 +102,15 @@ def test_a_killed_training_goes_on_where_it_was(copied_run: Run, monkeypatch: py
     for file in stage.iterdir():
         file.unlink()
     config = copied_run.config
-    regions = config.regions | {Region.CARPAL: config.regions[Region.CARPAL].model_copy(update={"epochs": 3})}
+    rounds = (RoundConfig(epochs=1), RoundConfig(epochs=3, frozen_stages=1, augmentation=0.5))
+    regions = config.regions | {Region.CARPAL: config.regions[Region.CARPAL].model_copy(update={"rounds": rounds})}
     copied_run.write_config(config.model_copy(update={"regions": regions}))
 
     first: list[int] = []
     monkeypatch.setattr(region_training._LitRegion, "on_train_epoch_start", killed_at(2, first))
     with pytest.raises(InterruptedError):
         train_region(copied_run, Region.CARPAL)
-    assert first == [0, 1]
+    assert first == [0, 0, 1]
     assert copied_run.metrics(f"regions/{Region.CARPAL}") is None
 
     then: list[int] = []
@@ -115,6 +118,23 @@ def test_a_killed_training_goes_on_where_it_was(copied_run: Run, monkeypatch: py
     train_region(copied_run, Region.CARPAL)
     assert then == [2]
     assert (stage / f"{Region.CARPAL}.onnx").is_file()
+
+
+def test_a_frozen_round_leaves_the_early_stages_as_they_are(copied_run: Run) -> None:
+    stage = copied_run.path / "regions" / Region.CARPAL
+    for file in stage.iterdir():
+        file.unlink()
+    config = copied_run.config
+    rounds = (RoundConfig(epochs=1), RoundConfig(epochs=1, frozen_stages=1))
+    regions = config.regions | {Region.CARPAL: config.regions[Region.CARPAL].model_copy(update={"rounds": rounds})}
+    copied_run.write_config(config.model_copy(update={"regions": regions}))
+    train_region(copied_run, Region.CARPAL)
+    first, second = (torch.load(stage / f"round{number}.ckpt", weights_only=False)["state_dict"] for number in (1, 2))
+    changed = {name for name in first if not torch.equal(first[name], second[name])}
+    early = ("network.backbone.stem", "network.backbone.blocks.0.")
+    assert changed
+    assert not any(name.startswith(early) for name in changed)
+    assert any(name.startswith("network.backbone.blocks.1.") for name in changed)
 
 
 def test_the_same_seed_gives_the_same_fusion(copied_run: Run) -> None:

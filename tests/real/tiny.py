@@ -22,12 +22,13 @@ SHIPPED_SEGMENTER = DEFAULT_BUNDLE / "segmenter.onnx"
 def tiny_config() -> TrainConfig:
     """One epoch of everything."""
     sizes = dict.fromkeys(Region, (48, 48)) | {Region.HAND: (112, 92), Region.PHALANX: (64, 32)}
+    one_epoch = {"stages": 4, "rounds": [{"epochs": 1}], "batch": 8}
     return TrainConfig.model_validate(
         {
             "name": "tiny",
             "segmenter": {"size": 128, "epochs": 1, "self_training_epochs": 1, "self_training_hands": 4, "batch": 8},
             "detector": {"size": 128, "epochs": 1, "batch": 8},
-            "regions": {region: {"size": size, "stages": 4, "epochs": 1, "batch": 8} for region, size in sizes.items()},
+            "regions": {region: one_epoch | {"size": size} for region, size in sizes.items()},
             "fusion": {"folds": 2, "epochs": 2},
         }
     )

@@ -89,3 +89,16 @@ def test_the_order_of_crops_does_not_matter(network: RegionNet) -> None:
         one = network(images, present, places, sex)[0]
         other = network(images[:, order], present[:, order], places[:, order], sex)[0]
     assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_a_network_that_heeds_no_sex_reads_both_alike() -> None:
+    network = RegionNet(3, pretrained=False, sex=False).eval()
+    images, present, places, girl = random_inputs(1, 2)
+    with torch.no_grad():
+        distributions = [network(images, present, places, sex)[0] for sex in (girl, girl + 1)]
+    assert torch.equal(*distributions)
+
+
+def test_without_attention_there_is_none() -> None:
+    assert not any(isinstance(part, CBAM) for part in RegionNet(3, pretrained=False, attention=False).modules())
+    assert any(isinstance(part, CBAM) for part in RegionNet(3, pretrained=False).modules())

@@ -9,12 +9,13 @@ import pytest
 from rich.console import Console
 
 from boneage_roi.errors import InputError
+from boneage_roi.pipeline.predict import Analysis
 from boneage_roi.regions import Region
 from boneage_roi.reports import evaluate as module
-from boneage_roi.reports import plots
+from boneage_roi.reports import plots, worst
 from boneage_roi.reports.evaluate import evaluate
 from boneage_roi.reports.plots import save_plots
-from boneage_roi.values import BoneAge, RegionReading
+from boneage_roi.values import BoneAge, HandFrame, HandMask, RegionBox, RegionReading
 
 
 class FakePredictor:
@@ -22,21 +23,26 @@ class FakePredictor:
 
     seen: list[str] = []  # noqa: RUF012 - counted over all predictors of a test
 
-    def __init__(self, bundle: object) -> None:
+    def __init__(self, bundle: object, *, tta: bool = True) -> None:
         pass
 
     def analyse(self, radiograph):
-        return radiograph
+        mask = HandMask(np.ones(radiograph.pixels.shape, np.bool_), (36, 60), (36, 30), 1)
+        frame = HandFrame(np.zeros((64, 64), np.uint8), np.eye(2, 3))
+        return Analysis(radiograph, mask, frame, (RegionBox(Region.CARPAL, (10, 10, 40, 40), 0.9),))
 
-    def read(self, radiograph):
+    def read(self, analysis, sex=None):
+        radiograph = analysis.radiograph
         self.seen.append(Path(radiograph.source).name)
         age = 50 + float(Path(radiograph.source).stem)
         if age > 90:
             raise InputError(f"{radiograph.source}: no hand found")
         bins = np.zeros(240, np.float32)
         bins[int(age) + 2] = 1
-        readings = (RegionReading(Region.HAND, bins, np.zeros(4, np.float32), 1),)
-        return BoneAge(age, age - 5, age + 5, radiograph.sex, readings, "fake")
+        readings = [RegionReading(Region.HAND, bins, np.zeros(4, np.float32), 1)]
+        if age > 60:
+            readings.append(RegionReading(Region.CARPAL, np.roll(bins, 7), np.zeros(4, np.float32), 1))
+        return BoneAge(age, age - 5, age + 5, sex or radiograph.sex, tuple(readings), "fake", ("inverted",))
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def test_a_stopped_evaluation_goes_on(manifest: Path, tmp_path: Path):
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:2]) + "\n" + lines[2][:30])  # killed while it wrote the second hand
     FakePredictor.seen = []
-    again = evaluate(manifest, None, output=tmp_path / "out").predictions
+    again = evaluate(manifest, None, output=tmp_path / "out", worst=0).predictions
     assert FakePredictor.seen == ["10.png", "20.png", "30.png", "60.png"]
     pd.testing.assert_frame_equal(again, whole)
 
@@ -101,7 +107,7 @@ def test_another_bundle_reads_all_hands_again(manifest: Path, tmp_path: Path):
     evaluate(manifest, None, output=tmp_path / "out")
     (tmp_path / "bundle/manifest.json").write_text('{"name": "other"}')
     FakePredictor.seen = []
-    evaluate(manifest, None, output=tmp_path / "out")
+    evaluate(manifest, None, output=tmp_path / "out", worst=0)
     assert len(FakePredictor.seen) == 5
 
 
@@ -114,6 +120,61 @@ def test_printed_report_shows_errors_and_failures(manifest: Path, tmp_path: Path
     assert "3.50" in overall.split()
     assert "60.png: no hand found" in text
     assert "nan" not in text
+    assert f"Worst hands (4): {tmp_path / 'out/worst.csv'}, drawn in worst/ beside it" in text
+
+
+def test_worst_hands_are_listed_and_drawn(manifest: Path, tmp_path: Path):
+    assert evaluate(manifest, None, output=tmp_path / "out", worst=2).worst == 2
+    table = pd.read_csv(tmp_path / "out/worst.csv", dtype={"id": str})
+    assert tuple(table) == worst.COLUMNS
+    first = table.iloc[0]
+    assert first[["rank", "id", "sex", "boneage", "flags"]].tolist() == [1, "30", "M", 88, "inverted"]
+    assert first[["bone_age_months", "error", "lower", "upper"]].tolist() == [80, -8, 75, 85]
+    assert first[["hand_age", "carpal_age", "regions_spread"]].tolist() == [82, 89, 7]
+    assert table["error"].tolist() == [-8, 4]
+    assert table["overlay"].tolist() == ["01-30.png", "02-20.png"]
+    assert pictures(tmp_path / "out") == ["01-30.png", "02-20.png"]
+    picture = cv2.imread(str(tmp_path / "out/worst/01-30.png"))
+    assert picture.shape[0] == 900  # the radiograph enlarged, with the legend beside it
+    assert picture.shape[1] > 72 * 900 / 80
+
+
+def test_earlier_pictures_are_replaced_and_nothing_else(manifest: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    evaluate(manifest, None, output=out)
+    (out / "worst/notes.txt").write_text("mine")
+    evaluate(manifest, None, output=out, worst=1)
+    assert pictures(out) == ["01-30.png", "notes.txt"]
+    (out / "worst/notes.txt").unlink()
+    assert evaluate(manifest, None, output=out, worst=0).worst == 0
+    assert not (out / "worst.csv").exists()
+    assert not (out / "worst").exists()
+
+
+def test_a_worst_hand_whose_image_is_gone_has_no_picture(manifest: Path, tmp_path: Path):
+    evaluate(manifest, None, output=tmp_path / "out")
+    (tmp_path / "30.png").unlink()
+    evaluate(manifest, None, output=tmp_path / "out", worst=2)
+    assert pd.read_csv(tmp_path / "out/worst.csv")["overlay"].fillna("").tolist() == ["", "02-20.png"]
+    assert pictures(tmp_path / "out") == ["02-20.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("../../etc/x", "01-.._.._etc_x.png"),
+        ("C:\\hands\\é 7*", "01-C_hands_7_.png"),
+        ("a" * 200 + "-7", f"01-{'a' * 98}-7.png"),
+    ],
+)
+def test_any_id_gives_a_safe_file_name(manifest: Path, tmp_path: Path, name: str, file: str):
+    manifest.write_text(f"id,path,sex,boneage\n{name},30.png,M,50\n")
+    evaluate(manifest, None, output=tmp_path / "out")
+    assert pictures(tmp_path / "out") == [file]
+
+
+def pictures(report: Path) -> list[str]:
+    return sorted(path.name for path in (report / "worst").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,253 @@
+"""What every part of a trained run is worth, on its `test` hands: the tables of docs/accuracy.md.
+
+    python benchmarks/accuracy.py runs/default --against report-first/predictions.csv > docs/accuracy.md
+
+Networks read the `fusion` and `test` hands once; the readings stay in the run folder. Every fusion is fitted to the
+`fusion` hands alone.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import combinations
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import typer
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+
+from boneage_roi.datasets.cache import read_readings
+from boneage_roi.fusion.features import HandReadings, moments, tree_features
+from boneage_roi.fusion.runtime import Fuser
+from boneage_roi.fusion.train import cross_fit, folds, load_hands, run_layer, tree_settings
+from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.pipeline import Predictor
+from boneage_roi.pipeline.caching import cache_readings
+from boneage_roi.regions import Region
+from boneage_roi.reports.metrics import error_statistics, error_table, paired_difference
+from boneage_roi.runs import Run
+
+Ages = NDArray[np.float32]
+Fit = Callable[[HandReadings, Ages], Callable[[HandReadings], Ages]]
+REGIONS = list(Region)
+ROUNDS = 150
+"""Trees of LightGBM alone, chosen by nothing: more and fewer did the same."""
+
+
+def main(run: Path, against: Path | None = None, sharper: Path | None = None) -> None:
+    """Print the tables of a finished run as Markdown.
+
+    Args:
+        run: the finished run.
+        against: predictions.csv that `boneage-roi evaluate` wrote of the same hands with an earlier bundle.
+        sharper: folder with images of some of the hands at a higher resolution.
+    """
+    opened = Run(run)
+    for region in REGIONS:
+        for split, tta in (("fusion", True), ("test", True), ("test", False)):
+            cache_readings(opened, region, split, tta=tta)
+    (hands, ages), (plain, _) = load_hands(opened, "test"), load_hands(opened, "test", tta=False)
+    fuser = Fuser.open(opened.path / "fusion")
+    shipped, half = fuser.fuse(hands)
+    options = [f" --{name} {path}" for name, path in (("against", against), ("sharper", sharper)) if path]
+    command = f"python benchmarks/accuracy.py {run}{''.join(options)}"
+    print(f"# Accuracy of the bundle `{opened.config.name}`\n")
+    print(f"`{command}` made this page. Errors are months on the {len(ages):,} `test` hands, which no network")
+    print(
+        "and no fusion has seen, against one radiologist's reading. *Difference* is the mean absolute error minus the"
+    )
+    print("shipped bundle's on the same hands, with a paired 95 % bootstrap interval: above 0 is worse.\n")
+
+    table(
+        "The shipped bundle",
+        [("with test-time augmentation", shipped), ("without", fuser.fuse(plain)[0])],
+        ages,
+        shipped,
+    )
+    alone = moments(hands.distributions)[0]
+    absent = np.where(hands.present > 0, alone, np.nan)
+    table("Each region alone", [(region.value, absent[:, row]) for row, region in enumerate(REGIONS)], ages, shipped)
+    if against:
+        print_progress(pd.read_csv(against, dtype={"id": str}).set_index("id"), test_ids(opened), absent, shipped, ages)
+    print_fusions(opened, hands, ages, shipped)
+    dropped = [("all six", shipped)]
+    for gone in (*((row,) for row in range(len(REGIONS))), *combinations(range(len(REGIONS)), 2)):
+        dropped.append((" and ".join(REGIONS[row] for row in gone), fuser.fuse(without(hands, gone))[0]))
+    table("The shipped fusion without", dropped, ages, shipped)
+    print_ablations(opened)
+    if sharper:
+        print_resolutions(opened, sharper, shipped)
+    print_groups(opened, ages, shipped, half, hands.sex)
+
+
+def test_ids(run: Run) -> list[str]:
+    """Ids of the `test` hands in the order of `load_hands`."""
+    hands, readings = run.manifest, read_readings(run, "test")
+    return [key for key in hands.id[hands.split == "test"] if key in readings]
+
+
+def table(title: str, rows: Iterable[tuple[str, Ages]], ages: Ages, shipped: Ages) -> None:
+    """Mean absolute errors, and differences to the shipped bundle; ages that are NaN do not count."""
+    print(f"## {title}\n\n| | hands | MAE | 95 % | difference |\n|---|---|---|---|---|")
+    for name, predicted in rows:
+        seen = ~np.isnan(predicted)
+        mae = error_statistics(ages[seen], predicted[seen])["mae"]
+        print(f"| {name} | {seen.sum():,} | {mae.value:.2f} | {mae.low:.2f} to {mae.high:.2f} ", end="")
+        print(f"| {difference(predicted[seen] - ages[seen], shipped[seen] - ages[seen])} |")
+    print()
+
+
+def difference(errors: Ages, reference: Ages) -> str:
+    """The paired difference of two mean absolute errors as text."""
+    if np.array_equal(errors, reference):
+        return ""
+    paired = paired_difference(errors, reference)
+    return f"{paired.value:+.2f} ({paired.low:+.2f} to {paired.high:+.2f})"
+
+
+def print_progress(earlier: pd.DataFrame, ids: list[str], regions: Ages, shipped: Ages, ages: Ages) -> None:
+    """What became of each reading since an earlier bundle."""
+    print("## Against the earlier bundle\n\n| | earlier MAE | now | now - earlier |\n|---|---|---|---|")
+    columns = [f"{region.replace('-', '_')}_age" for region in REGIONS]
+    before = earlier.loc[ids, [*columns, "bone_age_months"]].to_numpy(float)
+    for name, old, new in zip([*REGIONS, "fused"], before.T, [*regions.T, shipped], strict=True):
+        both = ~np.isnan(old) & ~np.isnan(new)
+        old_errors, new_errors = old[both] - ages[both], new[both] - ages[both]
+        print(f"| {name} | {np.abs(old_errors).mean():.2f} | {np.abs(new_errors).mean():.2f} ", end="")
+        print(f"| {difference(new_errors, old_errors)} |")
+    print()
+
+
+def print_fusions(run: Run, hands: HandReadings, ages: Ages, shipped: Ages) -> None:
+    """Every way to fuse, cross-validated on the `fusion` hands and fitted to all of them for the `test` hands."""
+    teaching, known = load_hands(run)
+    layer = cross_fit(teaching, known, run)
+    measured: list[tuple[str, float, Ages]] = []
+    for name, fit in (("best region", best_region), ("equal weights", equal_weights), ("ridge", ridge)):
+        measured.append((f"{name}", cross_validated(fit, teaching, known, run), fit(teaching, known)(hands)))
+    trees = boosting(run.config.seed)
+    measured.append(("LightGBM alone", cross_validated(trees, teaching, known, run), trees(teaching, known)(hands)))
+    layer_error = float(np.abs(layer.layer_ages - known).mean())
+    measured.append(("RB-FCL alone", layer_error, moments(run_layer(layer.committee, hands))[0]))
+    metrics = run.metrics("fusion") or {}
+    measured.append(("RB-FCL + LightGBM residual (shipped)", metrics["cross_fitted_mae"], shipped))
+    print("## Ways to fuse\n\n| | `fusion` hands, cross-validated | `test` hands | difference |\n|---|---|---|---|")
+    for name, error, predicted in measured:
+        mae = error_statistics(ages, predicted)["mae"].value
+        print(f"| {name} | {error:.2f} | {mae:.2f} | {difference(predicted - ages, shipped - ages)} |")
+    print()
+
+
+def cross_validated(fit: Fit, hands: HandReadings, ages: Ages, run: Run) -> float:
+    """Mean absolute error of hands outside each fold."""
+    predicted = np.zeros_like(ages)
+    for teach, keep in folds(run).split(ages):
+        predicted[keep] = fit(hands[teach], ages[teach])(hands[keep])
+    return float(np.abs(predicted - ages).mean())
+
+
+def region_ages(hands: HandReadings) -> Ages:
+    """(N, R) months; an absent region says what the others say on average."""
+    age = np.where(hands.present > 0, moments(hands.distributions)[0], np.nan)
+    return np.where(np.isnan(age), np.nanmean(age, axis=1, keepdims=True), age)
+
+
+def best_region(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
+    """The region with the smallest error."""
+    best = int(np.abs(region_ages(hands) - ages[:, None]).mean(axis=0).argmin())
+    return lambda new: region_ages(new)[:, best]
+
+
+def equal_weights(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
+    """The mean of the regions' ages."""
+    return lambda new: region_ages(new).mean(axis=1)
+
+
+def ridge(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
+    """Linear in the regions' ages, by sex."""
+
+    def inputs(some: HandReadings) -> Ages:
+        age, male = region_ages(some), some.sex[:, None]
+        return np.hstack([age, age * male, male])
+
+    model = RidgeCV(np.logspace(-1, 5, 13)).fit(inputs(hands), ages)
+    return lambda new: model.predict(inputs(new))
+
+
+def boosting(seed: int) -> Fit:
+    """Boosted trees on ages, spreads, quantiles and sex, without the feature-connected layer."""
+
+    def inputs(some: HandReadings) -> Ages:
+        return tree_features(some, some.distributions.mean(axis=1))
+
+    def fit(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
+        start = region_ages(hands).mean(axis=1)
+        trees = lightgbm.train(tree_settings(seed), lightgbm.Dataset(inputs(hands), ages - start), ROUNDS)
+        return lambda new: region_ages(new).mean(axis=1) + trees.predict(inputs(new))
+
+    return fit
+
+
+def without(hands: HandReadings, gone: tuple[int, ...]) -> HandReadings:
+    """The hands as if some regions had not been found."""
+    left = hands[np.arange(len(hands))]
+    left.present[:, gone] = 0
+    left.features[:, gone] = 0
+    left.distributions[:, gone] = 1 / left.distributions.shape[-1]
+    return left
+
+
+def print_ablations(run: Run) -> None:
+    """What `benchmarks/ablations.py` trained, against its control."""
+    folders = sorted(path.parent.parent for path in run.path.glob("ablations/*/regions/*/metrics.json"))
+    if not folders:
+        return
+    errors = {}
+    for folder in (path.parent for path in folders):
+        variant = Run(folder)
+        (region,) = variant.config.regions
+        cache_readings(variant, region, "test", tta=False)
+        with np.load(folder / "readings" / "test-without-tta" / f"{region}.npz") as kept:
+            ages = run.manifest.set_index("id").boneage[kept["ids"]].to_numpy(np.float32)
+            errors[folder.name] = moments(kept["distributions"])[0] - ages
+    print(f"## One thing switched off in the `{region}` network\n")
+    print("Trained by `python benchmarks/ablations.py`, all with the same short schedule; without TTA.\n")
+    print("| | MAE | minus control |\n|---|---|---|")
+    control = errors.pop("control")
+    for name, error in {"control": control, **errors}.items():
+        print(f"| {name} | {np.abs(error).mean():.2f} | {difference(error, control)} |")
+    print()
+
+
+def print_resolutions(run: Run, folder: Path, shipped: Ages) -> None:
+    """The same `test` hands as coarse and as sharp images."""
+    ages = run.manifest.set_index("id").loc[test_ids(run)].assign(coarse=shipped)
+    images = {path.stem: path for path in folder.iterdir()}
+    both = ages[ages.index.isin(images.keys())]
+    predictor = Predictor(run.bundle)
+    work = (read_radiograph(images[key], sex=sex) for key, sex in zip(both.index, both.sex, strict=True))
+    sharp = np.array([predictor.predict(radiograph).months for radiograph in work], np.float32)
+    coarse, truth = both.coarse.to_numpy(np.float32), both.boneage.to_numpy(np.float32)
+    change, maes = np.abs(sharp - coarse), [np.abs(some - truth).mean() for some in (coarse, sharp)]
+    print(f"## The same hands sharper (`{folder.name}`)\n\n| | |\n|---|---|\n| hands | {len(both)} |")
+    print(
+        f"| mean absolute difference | {change.mean():.2f} |\n| its 95th percentile | {np.percentile(change, 95):.1f} |"
+    )
+    print(f"| mean difference | {(sharp - coarse).mean():+.2f} |\n| MAE as they are | {maes[0]:.2f} |")
+    print(f"| MAE sharper | {maes[1]:.2f} |\n| sharper - as they are | {difference(sharp - truth, coarse - truth)} |\n")
+
+
+def print_groups(run: Run, ages: Ages, shipped: Ages, half: Ages, male: Ages) -> None:
+    """Error, bias and coverage by sex and age."""
+    rows = {"boneage": ages, "bone_age_months": shipped, "sex": np.where(male > 0, "M", "F")}
+    hands = pd.DataFrame(rows | {"lower": np.maximum(shipped - half, 0), "upper": shipped + half})
+    print("## By sex and age\n\nBias is predicted minus true; intervals are the 90 % ones.\n")
+    print("| | hands | MAE | bias | 95 % | in the interval | its width |\n|---|---|---|---|---|---|---|")
+    for row in error_table(hands).to_dict("records"):
+        print(f"| {row['level']} | {row['n']:,} | {row['mae']:.2f} | {row['bias']:+.1f} ", end="")
+        print(f"| {row['bias_low']:+.1f} to {row['bias_high']:+.1f} | {row['coverage']:.1%} | {row['width']:.0f} |")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,48 @@
+"""The tables of docs/accuracy.md, made from a tiny run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import ablations, accuracy
+from boneage_roi.fusion.features import moments
+from boneage_roi.fusion.train import load_hands
+from boneage_roi.regions import Region
+from boneage_roi.reports.evaluate import evaluate
+from boneage_roi.runs import Run
+
+
+def rows_under(text: str, title: str) -> dict[str, list[str]]:
+    """The rows of the table under a heading, by their first cell."""
+    section = text.split(f"## {title}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return {row[0]: row[1:] for row in rows[2:]}
+
+
+def test_every_table_is_there(copied_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ablations.main(copied_run.path, Region.CARPAL, epochs=1, only=["control", "no-sex"])
+    assert copied_run.metrics("ablations/no-sex/regions/carpal")
+    config = Run(copied_run.path / "ablations" / "no-sex").config
+    assert list(config.regions) == [Region.CARPAL]
+    assert not config.regions[Region.CARPAL].sex
+    report = evaluate(copied_run.path / "manifest.csv", copied_run.bundle, split="test", output=tmp_path, worst=0)
+    capsys.readouterr()
+
+    accuracy.main(copied_run.path, against=tmp_path / "predictions.csv")
+    text = capsys.readouterr().out
+    hands, ages = load_hands(copied_run, "test")
+    error = np.abs(moments(hands.distributions[:, 0])[0] - ages).mean()
+    assert rows_under(text, "Each region alone")["hand"][1] == f"{error:.2f}"
+    ways = rows_under(text, "Ways to fuse")
+    assert len(ways) == 6
+    assert ways["RB-FCL + LightGBM residual (shipped)"][2] == ""
+    assert ways["ridge"][2] != ""
+    assert len(rows_under(text, "The shipped fusion without")) == 1 + 6 + 15
+    assert set(rows_under(text, "One thing switched off in the `carpal` network")) == {"control", "no-sex"}
+    assert set(rows_under(text, "Against the earlier bundle")) == {*Region, "fused"}
+    shipped = rows_under(text, "The shipped bundle")["with test-time augmentation"]
+    measured = json.loads((copied_run.bundle / "manifest.json").read_text())["metrics"]
+    assert float(shipped[1]) == pytest.approx(measured["test"]["all"]["mae"], abs=0.006)
+    assert float(shipped[1]) == pytest.approx(report.table.mae.iloc[0], abs=0.5)  # evaluate finds other boxes

@@ -1,0 +1,43 @@
+"""Augmentation of a hand's crops."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from boneage_roi.regional_models.crops import Crops
+from boneage_roi.regional_models.dataset import RegionDataset, RegionSample
+
+SIZE = (40, 32)
+
+
+def dataset(augmentation: float) -> RegionDataset:
+    picture = np.random.default_rng(0).integers(0, 255, (1, 50, 40), dtype=np.uint8)
+    crops = Crops(picture, np.array([[0.3, 0.5, 0.2, 0.2]], np.float32), 0.9)
+    return RegionDataset([RegionSample(crops, 120.0, 1.0)], SIZE, 2, seed=0, augmentation=augmentation)
+
+
+def test_without_augmentation_the_middle_is_given_every_time() -> None:
+    hands = dataset(0)
+    crops, present, places, sex, age = hands[0]
+    assert np.array_equal(crops[0, 0], hands.samples[0].crops.pixels[0, 5:45, 4:36].astype(np.float32) / 255)
+    assert crops.equal(hands[0][0])
+    assert present.tolist() == [1, 0]
+    assert places[0, 0] == pytest.approx(0.3)
+    assert (sex, age) == (1, 120)
+
+
+def test_augmentation_grows_with_its_strength_and_mirrors_the_place() -> None:
+    plain = dataset(0)[0][0][0]
+
+    def change(strength: float) -> tuple[float, set[float]]:
+        hands = dataset(strength)
+        views = [hands[0] for _ in range(40)]
+        kept = [view[0][0] for view in views if abs(view[2][0, 0] - 0.3) < 1e-6]
+        return float(np.mean([(crops - plain).abs().mean() for crops in kept])), {
+            round(float(view[2][0, 0]), 3) for view in views
+        }
+
+    (little, places), (much, _) = change(0.05), change(1)
+    assert places == {0.3, 0.7}
+    assert 0 < little < 0.6 * much
