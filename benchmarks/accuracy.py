@@ -53,11 +53,12 @@ def main(run: Path, against: Path | None = None, sharper: Path | None = None) ->
     options = [f" --{name} {path}" for name, path in (("against", against), ("sharper", sharper)) if path]
     command = f"python benchmarks/accuracy.py {run}{''.join(options)}"
     print(f"# Accuracy of the bundle `{opened.config.name}`\n")
-    print(f"`{command}` made this page. Errors are months on the {len(ages):,} `test` hands, which no network")
+    print(f"Made by `{command}`.\n")
+    print(f"Errors are months on the {len(ages):,} `test` hands, which no network and no fusion has seen, against one")
     print(
-        "and no fusion has seen, against one radiologist's reading. *Difference* is the mean absolute error minus the"
+        "radiologist's reading. *Difference* is the mean absolute error minus the shipped bundle's on the same hands, with"
     )
-    print("shipped bundle's on the same hands, with a paired 95 % bootstrap interval: above 0 is worse.\n")
+    print("a paired 95 % bootstrap interval: above 0 is worse.\n")
 
     table(
         "The shipped bundle",
@@ -200,19 +201,21 @@ def without(hands: HandReadings, gone: tuple[int, ...]) -> HandReadings:
 
 def print_ablations(run: Run) -> None:
     """What `benchmarks/ablations.py` trained, against its control."""
-    folders = sorted(path.parent.parent for path in run.path.glob("ablations/*/regions/*/metrics.json"))
+    folders = sorted(path.parents[2] for path in run.path.glob("ablations/*/regions/*/metrics.json"))
     if not folders:
         return
     errors = {}
-    for folder in (path.parent for path in folders):
+    for folder in folders:
         variant = Run(folder)
-        (region,) = variant.config.regions
+        ((region, settings),) = variant.config.regions.items()
         cache_readings(variant, region, "test", tta=False)
         with np.load(folder / "readings" / "test-without-tta" / f"{region}.npz") as kept:
             ages = run.manifest.set_index("id").boneage[kept["ids"]].to_numpy(np.float32)
             errors[folder.name] = moments(kept["distributions"])[0] - ages
     print(f"## One thing switched off in the `{region}` network\n")
-    print("Trained by `python benchmarks/ablations.py`, all with the same short schedule; without TTA.\n")
+    epochs = settings.rounds[0].epochs
+    print(f"Trained by `python benchmarks/ablations.py {run.path} --epochs {epochs}`, all alike; without test-time")
+    print("augmentation.\n")
     print("| | MAE | minus control |\n|---|---|---|")
     control = errors.pop("control")
     for name, error in {"control": control, **errors}.items():

@@ -90,7 +90,7 @@ wide to either side.
 - The intervals hold on average and in the large groups of sex and age, not in the rare ones.
 - A hand without visible fingers, a second hand in the image or a wrongly cut frame gives a wrong age. The landmarks are
   then often uncertain, which is flagged; not always.
-- Readings that differ between sharp and coarse images of the same hand differ by a month or two.
+- A sharp and a coarse image of the same hand are read about a month apart, and the sharp one no better.
 """
 
 
