@@ -56,9 +56,9 @@ def main(run: Path, against: Path | None = None, sharper: Path | None = None) ->
     print(f"Made by `{command}`.\n")
     print(f"Errors are months on the {len(ages):,} `test` hands, which no network and no fusion has seen, against one")
     print(
-        "radiologist's reading. *Difference* is the mean absolute error minus the shipped bundle's on the same hands, with"
+        "radiologist's reading. *Difference* is the mean absolute error minus the shipped bundle's on the same hands,"
     )
-    print("a paired 95 % bootstrap interval: above 0 is worse.\n")
+    print("with a paired 95 % bootstrap interval: above 0 is worse.\n")
 
     table(
         "The shipped bundle",
