@@ -24,6 +24,7 @@ from boneage_roi.fusion.train import cross_fit, folds, load_hands, run_layer, tr
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline import Predictor
 from boneage_roi.pipeline.caching import cache_readings
+from boneage_roi.pipeline.measuring import prediction_table
 from boneage_roi.regions import Region
 from boneage_roi.reports.metrics import error_statistics, error_table, paired_difference
 from boneage_roi.runs import Run
@@ -79,7 +80,7 @@ def main(run: Path, against: Path | None = None, sharper: Path | None = None) ->
     print_ablations(opened)
     if sharper:
         print_resolutions(opened, sharper, shipped)
-    print_groups(opened, ages, shipped, half, hands.sex)
+    print_groups(prediction_table(hands, ages, shipped, half))
 
 
 def test_ids(run: Run) -> list[str]:
@@ -241,13 +242,13 @@ def print_resolutions(run: Run, folder: Path, shipped: Ages) -> None:
     print(f"| MAE sharper | {maes[1]:.2f} |\n| sharper - as they are | {difference(sharp - truth, coarse - truth)} |\n")
 
 
-def print_groups(run: Run, ages: Ages, shipped: Ages, half: Ages, male: Ages) -> None:
+def print_groups(predictions: pd.DataFrame) -> None:
     """Error, bias and coverage by sex and age."""
-    rows = {"boneage": ages, "bone_age_months": shipped, "sex": np.where(male > 0, "M", "F")}
-    hands = pd.DataFrame(rows | {"lower": np.maximum(shipped - half, 0), "upper": shipped + half})
     print("## By sex and age\n\nBias is predicted minus true; intervals are the 90 % ones.\n")
     print("| | hands | MAE | bias | 95 % | in the interval | its width |\n|---|---|---|---|---|---|---|")
-    for row in error_table(hands).to_dict("records"):
+    for row in error_table(predictions).to_dict("records"):
+        if row["group"] == "region":
+            continue
         print(f"| {row['level']} | {row['n']:,} | {row['mae']:.2f} | {row['bias']:+.1f} ", end="")
         print(f"| {row['bias_low']:+.1f} to {row['bias_high']:+.1f} | {row['coverage']:.1%} | {row['width']:.0f} |")
 
