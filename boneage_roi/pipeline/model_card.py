@@ -87,7 +87,7 @@ wide to either side.
   are plainly wrong. The error against them is not the error against the truth.
 - Readings lean towards the middle: very young hands are read too old, and nearly mature ones too young. The table above
   shows by how much.
-- The intervals hold on average and in the large groups of sex and age, not in the rare ones.
+- The intervals hold on average, not in every group of sex and age: the table above shows how many of each are inside.
 - A hand without visible fingers, a second hand in the image or a wrongly cut frame gives a wrong age. The landmarks are
   then often uncertain, which is flagged; not always.
 - A sharp and a coarse image of the same hand are read about a month apart, and the sharp one no better.
