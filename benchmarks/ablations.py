@@ -6,12 +6,14 @@ The shipped recipe would take hours; every variant, and the control that they ar
 round on all train images. `benchmarks/accuracy.py` puts what they reach into its table.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from boneage_roi.configs.schema import RoundConfig
+from boneage_roi.errors import InputError
 from boneage_roi.pipeline.training import region_stage
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run
@@ -51,4 +53,7 @@ def variant_run(run: Run, region: Region, name: str, epochs: int) -> Run:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except InputError as error:
+        sys.exit(f"error: {error}")

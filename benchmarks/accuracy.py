@@ -6,9 +6,11 @@ Networks read the `fusion` and `test` hands once; the readings stay in the run f
 `fusion` hands alone.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
 import lightgbm
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from boneage_roi.datasets.cache import read_readings
+from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import HandReadings, moments, tree_features
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import cross_fit, folds, load_hands, run_layer, tree_settings
@@ -31,12 +34,13 @@ from boneage_roi.runs import Run
 
 Ages = NDArray[np.float32]
 Fit = Callable[[HandReadings, Ages], Callable[[HandReadings], Ages]]
+ExistingPath = Annotated[Path | None, typer.Option(exists=True)]
 REGIONS = list(Region)
 ROUNDS = 150
-"""Trees of LightGBM alone, chosen by nothing: more and fewer did the same."""
+"""Trees of LightGBM alone; one number that was not tuned."""
 
 
-def main(run: Path, against: Path | None = None, sharper: Path | None = None) -> None:
+def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) -> None:
     """Print the tables of a finished run as Markdown.
 
     Args:
@@ -67,11 +71,12 @@ def main(run: Path, against: Path | None = None, sharper: Path | None = None) ->
         ages,
         shipped,
     )
-    alone = moments(hands.distributions)[0]
-    absent = np.where(hands.present > 0, alone, np.nan)
-    table("Each region alone", [(region.value, absent[:, row]) for row, region in enumerate(REGIONS)], ages, shipped)
+    predictions = prediction_table(hands, ages, shipped, half)
+    alone = [(region.value, predictions[region.age_column].to_numpy()) for region in REGIONS]
+    table("Each region alone", alone, ages, shipped)
     if against:
-        print_progress(pd.read_csv(against, dtype={"id": str}).set_index("id"), test_ids(opened), absent, shipped, ages)
+        earlier = pd.read_csv(against, dtype={"id": str}).set_index("id")
+        print_progress(earlier.loc[test_ids(opened)], predictions)
     print_fusions(opened, hands, ages, shipped)
     dropped = [("all six", shipped)]
     for gone in (*((row,) for row in range(len(REGIONS))), *combinations(range(len(REGIONS)), 2)):
@@ -80,7 +85,7 @@ def main(run: Path, against: Path | None = None, sharper: Path | None = None) ->
     print_ablations(opened)
     if sharper:
         print_resolutions(opened, sharper, shipped)
-    print_groups(prediction_table(hands, ages, shipped, half))
+    print_groups(predictions)
 
 
 def test_ids(run: Run) -> list[str]:
@@ -108,16 +113,16 @@ def difference(errors: Ages, reference: Ages) -> str:
     return f"{paired.value:+.2f} ({paired.low:+.2f} to {paired.high:+.2f})"
 
 
-def print_progress(earlier: pd.DataFrame, ids: list[str], regions: Ages, shipped: Ages, ages: Ages) -> None:
-    """What became of each reading since an earlier bundle."""
+def print_progress(earlier: pd.DataFrame, now: pd.DataFrame) -> None:
+    """What became of each reading since an earlier bundle; the same hands in the same order."""
     print("## Against the earlier bundle\n\n| | earlier MAE | now | now - earlier |\n|---|---|---|---|")
-    columns = [f"{region.replace('-', '_')}_age" for region in REGIONS]
-    before = earlier.loc[ids, [*columns, "bone_age_months"]].to_numpy(float)
-    for name, old, new in zip([*REGIONS, "fused"], before.T, [*regions.T, shipped], strict=True):
+    ages = now.boneage.to_numpy()
+    columns = {region.value: region.age_column for region in REGIONS} | {"fused": "bone_age_months"}
+    for name, column in columns.items():
+        old, new = earlier[column].to_numpy(float) - ages, now[column].to_numpy(float) - ages
         both = ~np.isnan(old) & ~np.isnan(new)
-        old_errors, new_errors = old[both] - ages[both], new[both] - ages[both]
-        print(f"| {name} | {np.abs(old_errors).mean():.2f} | {np.abs(new_errors).mean():.2f} ", end="")
-        print(f"| {difference(new_errors, old_errors)} |")
+        print(f"| {name} | {np.abs(old[both]).mean():.2f} | {np.abs(new[both]).mean():.2f} ", end="")
+        print(f"| {difference(new[both], old[both])} |")
     print()
 
 
@@ -254,4 +259,7 @@ def print_groups(predictions: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except InputError as error:
+        sys.exit(f"error: {error}")

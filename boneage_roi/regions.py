@@ -21,6 +21,11 @@ class Region(StrEnum):
         """The most crops of this region that one hand has."""
         return {Region.PHALANX: 5, Region.EPIPHYSIS: 16}.get(self, 1)
 
+    @property
+    def age_column(self) -> str:
+        """The column of a table of predictions that holds this region's own age."""
+        return f"{self.replace('-', '_')}_age"
+
 
 DETECTED_REGIONS: tuple[Region, ...] = tuple(region for region in Region if region is not Region.HAND)
 """The detector's classes, in the order of their class index."""

@@ -67,7 +67,7 @@ def predictions_table(rows: Iterable[dict[str, Any]]) -> Group:
     for row in rows:
         months = row["bone_age_months"]
         age = f"{years_and_months(months)}\n{months:.1f} m"
-        regions = (_one_decimal(row[f"{region.replace('-', '_')}_age"]) for region in Region)
+        regions = (_one_decimal(row[region.age_column]) for region in Region)
         interval = f"{row['lower']:.0f}-{row['upper']:.0f}"
         table.add_row(escape(Path(row["path"]).name), age, interval, row["sex"], *regions)
         if row["flags"]:

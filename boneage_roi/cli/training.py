@@ -35,7 +35,7 @@ def prepare(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption
     """Check and index a data set, gather its annotations, and split it by a hash of the patient."""
     hands = _prepare(dataset, run, preset)
     shares = ", ".join(f"{count} {split}" for split, count in hands["split"].value_counts().items())
-    print(f"{len(hands)} hands ({shares}) in {run}")
+    print(f"{len(hands)} images ({shares}) in {run}")
 
 
 @app.command(epilog=examples("train-segmenter --run runs/default"))

@@ -17,7 +17,7 @@ KNOTS = (0, 36, 72, 108, 144, 180, AGE_BINS - 1)
 
 @dataclass(frozen=True)
 class Intervals:
-    """Half width = ``factor`` x (``weights`` . ``interval_features``) in months, and never less than ``narrowest``.
+    """Half width = ``factor`` x (``weights`` . ``interval_features``, ``narrowest`` at least), months.
 
     The weights are the quantile of the absolute error given the features (linear quantile regression); the factor
     makes the coverage hold on hands that the weights have not seen (conformalised quantile regression, Romano et al.
@@ -32,7 +32,7 @@ class Intervals:
     def half_width(self, hands: HandReadings, fused: FloatArray) -> FloatArray:
         """Half widths in months (N,) of hands with the fused distributions (N, 240)."""
         width = interval_features(hands, fused) @ np.asarray(self.weights)
-        return np.asarray(np.maximum(self.factor * width, self.narrowest), np.float32)
+        return np.asarray(self.factor * np.maximum(width, self.narrowest), np.float32)
 
     def to_json(self) -> str:
         """The content of ``intervals.json``."""

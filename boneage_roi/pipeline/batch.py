@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 RESULT_COLUMNS = (
     *("path", "status", "bone_age_months", "lower", "upper", "sex"),
-    *(f"{region.replace('-', '_')}_age" for region in Region),
+    *(region.age_column for region in Region),
     *("flags", "message"),
 )
 CORNER_COLUMNS = ("path", "region", "confidence", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")
@@ -96,7 +96,7 @@ def result_row(outcome: Outcome[BoneAge]) -> dict[str, Any]:
     if (age := outcome.value) is not None:
         row |= {"status": "ok", "sex": age.sex, "flags": "; ".join(age.flags)}
         row |= {"bone_age_months": round(age.months, 2), "lower": round(age.lower, 2), "upper": round(age.upper, 2)}
-        row |= {f"{r.region.replace('-', '_')}_age": round(r.expected_age, 2) for r in age.readings}
+        row |= {r.region.age_column: round(r.expected_age, 2) for r in age.readings}
     return row
 
 

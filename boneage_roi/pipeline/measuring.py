@@ -31,7 +31,7 @@ def measure_test(run: Run) -> dict[str, Any]:
     hands, ages = load_hands(run, "test")
     table = prediction_table(hands, ages, *Fuser.open(run.path / "fusion").fuse(hands))
     rows = error_table(table).to_dict("records")
-    return {row["level"]: {name: round(float(row[name]), 3) for name in KEPT if row[name] == row[name]} for row in rows}
+    return {row["level"]: {name: round(float(row[name]), 3) for name in KEPT if pd.notna(row[name])} for row in rows}
 
 
 def prediction_table(hands: HandReadings, ages: FloatArray, months: FloatArray, half_width: FloatArray) -> pd.DataFrame:
@@ -50,6 +50,6 @@ def prediction_table(hands: HandReadings, ages: FloatArray, months: FloatArray, 
             "lower": np.maximum(months - half_width, 0),
             "upper": months + half_width,
             "sex": np.where(hands.sex > 0, "M", "F"),
-            **{f"{region.replace('-', '_')}_age": alone[:, row] for row, region in enumerate(Region)},
+            **{region.age_column: alone[:, row] for row, region in enumerate(Region)},
         }
     )

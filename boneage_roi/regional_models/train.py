@@ -36,22 +36,26 @@ def train_region(run: Run, region: Region) -> dict[str, Any]:
     config, folder = run.config.regions[region], run.stage(stage)
     lightning.seed_everything(run.config.seed, verbose=False)
     network = build_network(config)
-    hands = 0
-    for number, settings in enumerate(config.rounds, 1):
-        size = settings.size or config.size
-        samples = load_samples(run, region, size, config.margin, "train")
-        strength, seed = settings.augmentation, run.config.seed + number
-        dataset = RegionDataset(samples, size, region.max_crops, seed=seed, augmentation=strength)
-        batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
-        module = _LitRegion(network, config, settings)
-        fit(module, batches, epochs=settings.epochs, folder=folder, name=f"round{number}")
-        hands = len(dataset)
+    images = [_train_round(network, run, region, number) for number in range(1, len(config.rounds) + 1)]
     export_region(network, region, config, folder / f"{region}.onnx")
     samples = load_samples(run, region, config.size, config.margin, "fusion")
     held_out = RegionDataset(samples, config.size, region.max_crops, seed=0)
-    metrics = measure(network, held_out) | {"split": "fusion", "train_images": hands}
+    metrics = measure(network, held_out) | {"split": "fusion", "train_images": images[-1]}
     run.finish(stage, metrics)
     return metrics
+
+
+def _train_round(network: RegionNet, run: Run, region: Region, number: int) -> int:
+    """Train one round, numbered from 1; the crops of its size are gone from memory after it. Returns their images."""
+    config = run.config.regions[region]
+    settings = config.rounds[number - 1]
+    size, seed = settings.size or config.size, run.config.seed + number
+    samples = load_samples(run, region, size, config.margin, "train")
+    dataset = RegionDataset(samples, size, region.max_crops, seed=seed, augmentation=settings.augmentation)
+    batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
+    module, folder = _LitRegion(network, config, settings), run.stage(f"regions/{region}")
+    fit(module, batches, epochs=settings.epochs, folder=folder, name=f"round{number}")
+    return len(dataset)
 
 
 def build_network(config: RegionConfig) -> RegionNet:

@@ -117,7 +117,7 @@ def error_table(predictions: pd.DataFrame) -> pd.DataFrame:
     hands = predictions.assign(age_band=age_band(predictions["boneage"]))
     rows = [_row("overall", "all", hands)]
     for region in Region:
-        column = f"{region.replace('-', '_')}_age"
+        column = region.age_column
         if column in hands:
             rows.append(_row("region", region.value, hands.drop(columns=["lower", "upper"]), column))
     for sex, group in hands.groupby("sex"):

@@ -17,7 +17,7 @@ from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.regions import Region
 from boneage_roi.runs import write_atomically
 
-REGION_COLUMNS = tuple(f"{region.replace('-', '_')}_age" for region in Region)
+REGION_COLUMNS = tuple(region.age_column for region in Region)
 COLUMNS = (
     *("rank", "id", "path", "sex", "boneage", "bone_age_months", "error", "lower", "upper"),
     *REGION_COLUMNS,
