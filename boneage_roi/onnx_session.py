@@ -22,4 +22,5 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a family of its own exceptions without a common base
-        raise InputError(f"{path}: not a readable ONNX network ({str(error).splitlines()[0]})") from None
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a readable ONNX network ({reason}); export the bundle again") from None

@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that ``--help`` and ``--version`` answer at once.
 """
 
+import io
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -33,6 +34,8 @@ def root(
 
 def main() -> NoReturn:
     """Entry point: every mistake of the user is one line on stderr and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are no text
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()

@@ -139,7 +139,9 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not a readable CSV ({str(error).splitlines()[0]})") from None
-    names = [str(name).strip().lower() for name in table.columns]
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first cells for an index
+        raise InputError(f"{path}: rows have more cells than the heading; name every column")
+    names = [" ".join(str(name).split()).lower() for name in table.columns]
     table.columns = pd.Index([_ALIASES.get(name, name) for name in names])
     if not table.columns.is_unique:
         raise InputError(f"{path}: two columns are named `{table.columns[table.columns.duplicated()][0]}`; keep one")

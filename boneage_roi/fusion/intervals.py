@@ -49,7 +49,9 @@ class Intervals:
             content = json.loads(path.read_text(encoding="utf-8"))
             weights = tuple(float(weight) for weight in content.pop("weights"))
             intervals = cls(weights=weights, **{name: float(value) for name, value in content.items()})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            if not np.isfinite([*weights, intervals.coverage, intervals.factor, intervals.narrowest]).all():
+                raise ValueError("not a number")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             raise InputError(f"{path}: not an intervals file; the bundle is damaged") from None
         if len(weights) != 2 + 2 * len(KNOTS):
             raise InputError(f"{path}: {len(weights)} weights; the bundle is damaged")

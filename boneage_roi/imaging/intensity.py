@@ -24,10 +24,13 @@ def stretch(pixels: NDArray[np.number[Any]], low: float = 0.1, high: float = 99.
     Raises:
         InputError: the image is blank (the two percentiles are the same grey), or not finite.
     """
-    p_lo, p_hi = np.percentile(pixels, [low, high])
-    if not np.isfinite([p_lo, p_hi]).all():
+    p_lo, p_hi = (float(grey) for grey in np.percentile(pixels, [low, high]))
+    if not np.isfinite(p_hi - p_lo):
         raise InputError("the image holds values that are not finite numbers; export it again")
     if p_hi <= p_lo:
         raise InputError("the image is blank: all of it is one grey")
-    values: FloatImage = (pixels.astype(np.float32) - np.float32(p_lo)) / np.float32(p_hi - p_lo)
-    return values.clip(0.0, 1.0)
+    # 32 bits and more have neither the precision nor the range in float32.
+    wide = np.float32 if pixels.dtype.itemsize < 4 else np.float64
+    values = np.subtract(pixels, p_lo, dtype=wide)
+    np.divide(values, p_hi - p_lo, out=values)
+    return np.asarray(values.clip(0.0, 1.0, out=values), np.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from boneage_roi.errors import InputError
+from boneage_roi.imaging.files import check_file, unreadable
 from boneage_roi.imaging.reading import list_images
 from boneage_roi.values import Sex
 
@@ -61,13 +62,12 @@ def _items(path: Path) -> list[Item]:
     try:
         if path.is_dir():
             return _folder(path)
-        if path.suffix.lower() == ".csv":
-            return _manifest(path)
+        check_file(path)
+        return _manifest(path) if path.suffix.lower() == ".csv" else [Item(str(path))]
     except InputError as error:
         return [Item(str(path), error=str(error))]
-    if not path.exists():
-        return [Item(str(path), error=f"{path}: no such file or folder")]
-    return [Item(str(path))]
+    except OSError as error:
+        return [Item(str(path), error=str(unreadable(path, error)))]
 
 
 def _folder(folder: Path) -> list[Item]:
