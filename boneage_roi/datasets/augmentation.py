@@ -1,8 +1,11 @@
 """Random changes of pose and of grey values that every stage trains with."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from boneage_roi.values import FloatImage
 
@@ -31,6 +34,25 @@ def random_similarity(
         rotation[:, 0] *= -1
     offset = np.asarray(centre) + random.uniform(-shift, shift, 2) - rotation @ np.asarray(centre)
     return np.column_stack([rotation, offset])
+
+
+def poor_export(random: Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """What a bad export does to an image, alike to every crop of a hand: fewer pixels, noise, a coarse JPEG."""
+    factor, deviation = random.uniform(0.4, 1), random.uniform(0, 20) * (random.random() < 0.6)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(20, 80))] if random.random() < 0.6 else None
+
+    def spoil(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = image.shape
+        small = cv2.resize(
+            image, (max(round(width * factor), 8), max(round(height * factor), 8)), interpolation=cv2.INTER_AREA
+        )
+        if deviation:
+            small = (small + random.normal(0, deviation, small.shape)).clip(0, 255).astype(np.uint8)
+        if quality:
+            small = np.asarray(cv2.imdecode(cv2.imencode(".jpg", small, quality)[1], cv2.IMREAD_GRAYSCALE))
+        return np.asarray(cv2.resize(small, (width, height)), np.uint8)
+
+    return spoil
 
 
 def random_intensity(random: Generator, image: FloatImage, strength: float = 1.0) -> FloatImage:

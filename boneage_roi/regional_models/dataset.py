@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from boneage_roi.datasets.augmentation import random_intensity, random_similarity
+from boneage_roi.datasets.augmentation import poor_export, random_intensity, random_similarity
 from boneage_roi.regional_models.crops import Crops
 
 CONTEXT = 1.25
 """How much larger than the network's input the cached crops are."""
+
+POOR_EXPORTS = 0.3
+"""Share of the hands that training sees coarse, noisy or as a bad JPEG, whatever the strength of the augmentation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,7 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
     """Samples padded to the region's most crops: crops (C, 1, h, w), present (C,), places (C, 4), sex, age.
 
     With an ``augmentation`` above 0 each hand is mirrored half of the time and each crop turned, moved, scaled and
-    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop.
+    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop; some hands come as from a bad export.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         flip = self.augmentation > 0 and self.random.random() < 0.5
         if flip:
             places[:count, 0] = 1 - places[:count, 0]
+        spoil = poor_export(self.random) if self.augmentation and self.random.random() < POOR_EXPORTS else None
         for position, crop in enumerate(sample.crops.pixels):
-            crops[position, 0] = self._augmented(crop, flip) if self.augmentation else self._middle(crop)
+            pixels = spoil(crop) if spoil else crop
+            crops[position, 0] = self._augmented(pixels, flip) if self.augmentation else self._middle(pixels)
         age, male = np.float32(sample.boneage), np.float32(sample.male)
         return (
             torch.from_numpy(crops),

@@ -5,6 +5,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from boneage_roi.datasets.augmentation import poor_export
+from boneage_roi.regional_models import dataset as module
 from boneage_roi.regional_models.crops import Crops
 from boneage_roi.regional_models.dataset import RegionDataset, RegionSample
 
@@ -41,3 +43,24 @@ def test_augmentation_grows_with_its_strength_and_mirrors_the_place() -> None:
     (little, places), (much, _) = change(0.05), change(1)
     assert places == {0.3, 0.7}
     assert 0 < little < 0.6 * much
+
+
+def test_a_bad_export_spoils_all_crops_of_a_hand_alike() -> None:
+    picture = np.tile(np.linspace(40, 200, 64), (64, 1)).astype(np.uint8)
+    changes = []
+    for seed in range(30):
+        spoil = poor_export(np.random.default_rng(seed))
+        spoilt = spoil(picture)
+        assert spoilt.shape == picture.shape
+        assert spoilt.dtype == np.uint8
+        assert abs(spoilt.mean() - picture.mean()) < 6
+        changes.append(np.abs(spoilt.astype(float) - picture).mean())
+    assert min(changes) < 1.5 < 4 < max(changes)
+
+
+def test_some_hands_come_from_a_bad_export_however_weak_the_augmentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "poor_export", lambda random: np.zeros_like)
+    hands = dataset(0.01)
+    spoilt = sum(float(hands[0][0].max()) < 0.1 for _ in range(300))
+    assert spoilt / 300 == pytest.approx(module.POOR_EXPORTS, abs=0.1)
+    assert float(dataset(0)[0][0].max()) > 0.5
