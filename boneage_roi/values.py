@@ -51,12 +51,14 @@ class HandMask:
         middle_mcp: the middle finger's metacarpophalangeal joint, in radiograph pixels. The two give the hand's
             axis and scale.
         confidence: 0..1, the weaker of the two landmarks' peaks.
+        second_part: what else looked like a hand: the next largest connected part's area, as a share of the hand's.
     """
 
     pixels: BoolImage
     wrist: Point
     middle_mcp: Point
     confidence: float
+    second_part: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,16 @@ class RegionBox:
     region: Region
     box: tuple[float, float, float, float]
     confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Where the hand and its regions are in a radiograph: what a reading, an overlay and the quality gate rest on."""
+
+    radiograph: Radiograph
+    mask: HandMask
+    frame: HandFrame
+    boxes: tuple[RegionBox, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +137,7 @@ class BoneAge:
     Attributes:
         months: the fused bone age.
         lower, upper: the 90 % prediction interval, months.
-        sex: the sex it was read for.
+        sex: the sex it was read for; None when nobody knew it and the age lies midway between those for both.
         readings: the regions that were found and read.
         flags: what a reader should know ("carpal not found", "inverted" ...).
         bundle: name of the bundle that said so.
@@ -134,7 +146,7 @@ class BoneAge:
     months: float
     lower: float
     upper: float
-    sex: Sex
+    sex: Sex | None
     readings: tuple[RegionReading, ...]
     bundle: str
     flags: tuple[str, ...] = field(default=())

@@ -23,7 +23,8 @@ from tests.bundles import EXAMPLES, needs_bundle, write_toy_bundle
 
 COMMANDS = (
     *("predict", "detect", "segment", "evaluate", "info"),
-    *("prepare", "train-segmenter", "train-detector", "train-region", "train-fusion", "train", "export"),
+    *("prepare", "train-segmenter", "train-detector", "train-region", "train-fusion", "train-quality"),
+    *("train", "export"),
 )
 
 
@@ -228,9 +229,42 @@ def test_a_single_bad_image_is_the_users_mistake(command: Command, tmp_path: Pat
 
 
 @needs_bundle
-def test_a_single_image_without_a_sex(command: Command, tmp_path: Path) -> None:
+def test_without_a_sex_both_are_read(command: Command, tmp_path: Path) -> None:
     shutil.copy(next(EXAMPLES.glob("*.png")), tmp_path / "hand.png")
-    assert_refused(command("predict", "hand.png"), "hand.png", "--sex")
+    unknown, girl, boy = (
+        json.loads(command("predict", "hand.png", "--json", *option).out)[0]
+        for option in ((), ("--sex", "F"), ("--sex", "M"))
+    )
+    ages = girl["bone_age_months"], boy["bone_age_months"]
+    assert unknown["bone_age_months"] == pytest.approx(sum(ages) / 2, abs=0.02)
+    assert unknown["lower"] == min(girl["lower"], boy["lower"])
+    assert unknown["upper"] == max(girl["upper"], boy["upper"])
+    assert unknown["sex"] is None
+    assert unknown["quality"] == "warning"
+    assert unknown["flags"][0] == f"sex unknown: {ages[0]:.0f} months if female, {ages[1]:.0f} if male"
+    assert unknown["regions"]["hand"] == pytest.approx((girl["regions"]["hand"] + boy["regions"]["hand"]) / 2, abs=0.02)
+
+
+@needs_bundle
+def test_what_is_no_hand_is_rejected(command: Command, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (400, 300), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    assert_refused(command("predict", "noise.png", "--sex", "F"), "noise.png: rejected: ")
+    hand = next(EXAMPLES.glob("*.png"))
+    done = command("predict", "noise.png", hand, "--sex", "F", "--output", "ages.csv")
+    assert done.code == 1
+    with Path("ages.csv").open(newline="") as file:
+        rejected, read = csv.DictReader(file)
+    assert (rejected["status"], rejected["bone_age_months"]) == ("rejected", "")
+    assert (read["status"], bool(read["bone_age_months"])) == ("ok", True)
+
+
+@needs_bundle
+def test_two_hands_in_one_image_are_rejected(command: Command, tmp_path: Path) -> None:
+    hand = cv2.imread(str(next(EXAMPLES.glob("*.png"))), cv2.IMREAD_GRAYSCALE)
+    assert hand is not None
+    cv2.imwrite(str(tmp_path / "both.png"), np.hstack([hand, hand[:, ::-1]]))
+    assert_refused(command("predict", "both.png", "--sex", "F"), "two hands")
 
 
 @needs_bundle

@@ -57,7 +57,8 @@ def predict(
 ) -> None:
     """Read the bone age: with an interval, and region by region.
 
-    The sex comes from a manifest's `sex` column, from --sex or from the DICOM file.
+    The sex comes from a manifest's `sex` column, from --sex or from the DICOM file; where it is unknown,
+    both are read. An image that is no child's hand, or shows too little of it, is rejected and gets no age.
     A folder's `manifest.csv` is used for its images.
     """
     from boneage_roi.cli.terminal import predictions_table, show, with_progress
@@ -87,7 +88,7 @@ def predict(
         show(predictions_table(read))
     if output and not as_json:
         print(f"{len(read)} of {len(rows)} read; results in {output}")
-    _report_failures([(row["path"], row["message"]) for row in rows if row["status"] == "error"], len(rows))
+    _report_failures([(row["path"], row["message"]) for row in rows if row["status"] != "ok"], len(rows))
 
 
 @app.command(epilog=examples("detect hand.png", "detect examples/ --output regions", "detect hand.png --json"))
@@ -115,7 +116,8 @@ def detect(
                 failures.append((outcome.item.path, outcome.message))
                 continue
             counts = [sum(row["region"] == region for row in rows) for region in DETECTED_REGIONS]
-            found.append((outcome.item.path, *counts, "; ".join(outcome.value.flags())))
+            verdict = predictor.assess(outcome.value)
+            found.append((outcome.item.path, *counts, "; ".join(verdict.rejections + verdict.warnings)))
     if as_json:
         _print_json(boxes)
     elif found:

@@ -69,7 +69,7 @@ def predictions_table(rows: Iterable[dict[str, Any]]) -> Group:
         age = f"{years_and_months(months)}\n{months:.1f} m"
         regions = (_one_decimal(row[region.age_column]) for region in Region)
         interval = f"{row['lower']:.0f}-{row['upper']:.0f}"
-        table.add_row(escape(Path(row["path"]).name), age, interval, row["sex"], *regions)
+        table.add_row(escape(Path(row["path"]).name), age, interval, row["sex"] or "?", *regions)
         if row["flags"]:
             flags.append(f"{row['path']}: {row['flags']}")
     return Group(table, *(Text(line) for line in flags))

@@ -79,6 +79,15 @@ def train_fusion(run: RunOption = DEFAULT_RUN) -> None:
         _show_metrics(fusion_stage(opened))
 
 
+@app.command(epilog=examples("train-quality --run runs/default"))
+def train_quality(run: RunOption = DEFAULT_RUN) -> None:
+    """Learn which images the quality gate rejects and which it warns of; needs the fusion."""
+    with _training(run) as opened:
+        from boneage_roi.pipeline.training import quality_stage
+
+        _show_metrics(quality_stage(opened))
+
+
 @app.command(epilog=examples("train ../data/rsna", "train manifest.csv --run runs/mine --preset mine.yaml"))
 def train(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default") -> None:
     """Do all of a training that is missing: prepare, every stage, export. The same command resumes it."""

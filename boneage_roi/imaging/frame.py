@@ -12,6 +12,12 @@ FOREARM = 0.75
 PADDING = 0.04
 """Free space around the hand, as a share of the frame's side."""
 
+MIDDLE_GREY = 0.55
+"""What the median grey of a hand becomes, 0..1: the usual one."""
+
+GAMMAS = (0.4, 3.0)
+"""How far the grey curve may be bent for it; hands of the RSNA data need 0.5 to 3."""
+
 REACH = 3.0
 """No fingertip lies farther from the wrist than this many wrist-to-MCP distances; what lies beyond is not hand."""
 
@@ -71,8 +77,14 @@ def is_inverted(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> bool:
 
 
 def _hand_contrast(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Stretch so that soft tissue is dark and the densest bone of the hand bright."""
+    """Stretch so that soft tissue is dark and the densest bone bright, and the hand's median grey the same everywhere.
+
+    The gamma makes frames alike that differ by the curve of a detector or of a viewer.
+    """
     inside = pixels[hand] if hand.sum() > 100 else pixels.ravel()
     low, high = np.percentile(inside, [1, 99.5])
     low -= 0.15 * (high - low)  # what lies behind the hand stays visible as the outline's darker side
-    return np.asarray(np.clip((pixels - low) / max(high - low, 1e-6), 0, 1) * 255, np.uint8)
+    span = max(high - low, 1e-6)
+    middle = np.clip((np.median(inside) - low) / span, 0.01, 0.99)
+    gamma = np.float32(np.clip(np.log(MIDDLE_GREY) / np.log(middle), *GAMMAS))
+    return np.asarray(np.clip((pixels - low) / span, 0, 1) ** gamma * 255, np.uint8)

@@ -135,7 +135,7 @@ def _legend(height: int, rows: Sequence[Row]) -> Image:
 def _header(bone_age: BoneAge | None) -> list[Row]:
     if bone_age is None:
         return []
-    sex = "male" if bone_age.sex == "M" else "female"
+    sex = {"M": "male", "F": "female", None: "sex unknown"}[bone_age.sex]
     lines = [
         f"Bone age {_years(bone_age.months)}",
         f"{bone_age.months:.1f} months, {sex}",

@@ -9,31 +9,41 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-from boneage_roi.errors import InputError
+from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.overlay import draw_overlay, save_image
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.inputs import Item
-from boneage_roi.pipeline.predict import Analysis, Predictor
+from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.regions import Region
-from boneage_roi.values import BoneAge, HandMask, Radiograph, Sex
+from boneage_roi.values import Analysis, BoneAge, HandMask, Radiograph, Sex
 
 T = TypeVar("T")
 
 RESULT_COLUMNS = (
     *("path", "status", "bone_age_months", "lower", "upper", "sex"),
     *(region.age_column for region in Region),
-    *("flags", "message"),
+    *("quality", "flags", "message"),
 )
 CORNER_COLUMNS = ("path", "region", "confidence", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome(Generic[T]):
-    """What became of one input: a value, or the one line that says why there is none."""
+    """What became of one input: a value, or the one line that says why there is none.
+
+    Attributes:
+        rejected: for what reasons an image that could be read got no value.
+    """
 
     item: Item
     value: T | None
     message: str = ""
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``rejected`` or ``error``."""
+        return "ok" if self.value is not None else "rejected" if self.rejected else "error"
 
 
 def predict_files(
@@ -51,10 +61,7 @@ def predict_files(
     names = _file_names(items)
 
     def work(item: Item) -> BoneAge:
-        radiograph = _read(item)
-        if radiograph.sex is None:
-            raise InputError(f"{item.path}: sex is unknown; pass --sex M or --sex F, or a manifest with a sex column")
-        analysis = predictor.analyse(radiograph)
+        analysis = predictor.analyse(_read(item))
         bone_age = predictor.read(analysis)
         if overlays:
             _write_overlay(overlays / names[item], analysis, bone_age)
@@ -92,9 +99,10 @@ def segment_files(predictor: Predictor, items: Iterable[Item], masks: Path) -> I
 def result_row(outcome: Outcome[BoneAge]) -> dict[str, Any]:
     """An outcome as a row of :data:`RESULT_COLUMNS`; ages are months."""
     row: dict[str, Any] = dict.fromkeys(RESULT_COLUMNS, "")
-    row |= {"path": outcome.item.path, "status": "error", "sex": outcome.item.sex or "", "message": outcome.message}
+    row |= {"path": outcome.item.path, "status": outcome.status, "sex": outcome.item.sex or ""}
+    row |= {"message": outcome.message, "quality": _quality(outcome), "flags": "; ".join(outcome.rejected)}
     if (age := outcome.value) is not None:
-        row |= {"status": "ok", "sex": age.sex, "flags": "; ".join(age.flags)}
+        row |= {"sex": age.sex or "", "flags": "; ".join(age.flags)}
         row |= {"bone_age_months": round(age.months, 2), "lower": round(age.lower, 2), "upper": round(age.upper, 2)}
         row |= {r.region.age_column: round(r.expected_age, 2) for r in age.readings}
     return row
@@ -102,13 +110,11 @@ def result_row(outcome: Outcome[BoneAge]) -> dict[str, Any]:
 
 def result_json(outcome: Outcome[BoneAge]) -> dict[str, Any]:
     """An outcome for JSON; ages are months, a region that was not found is null."""
-    age = outcome.value
+    age, start = outcome.value, {"path": outcome.item.path, "status": outcome.status, "quality": _quality(outcome)}
     if age is None:
-        return {"path": outcome.item.path, "status": "error", "message": outcome.message}
+        return start | {"flags": list(outcome.rejected), "message": outcome.message}
     ages = {region: age.region_age(region) for region in Region}
-    return {
-        "path": outcome.item.path,
-        "status": "ok",
+    return start | {
         "bone_age_months": round(age.months, 2),
         "lower": round(age.lower, 2),
         "upper": round(age.upper, 2),
@@ -146,7 +152,8 @@ class CsvWriter:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.partial.open("w", newline="", encoding="utf-8")
+        # Names of files that are no text go through as the bytes they are.
+        self._file = self.partial.open("w", newline="", encoding="utf-8", errors="surrogateescape")
         self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
         self._writer.writeheader()
 
@@ -166,6 +173,13 @@ class CsvWriter:
             self.partial.replace(self.path)
 
 
+def _quality(outcome: Outcome[BoneAge]) -> str:
+    """``ok``, ``warning`` when there is something to look at, ``rejected``; nothing when the input was none."""
+    if outcome.value is None:
+        return "rejected" if outcome.rejected else ""
+    return "warning" if outcome.value.flags else "ok"
+
+
 def _each(items: Iterable[Item], work: Callable[[Item], T]) -> Iterator[Outcome[T]]:
     for item in items:
         if item.error:
@@ -173,6 +187,8 @@ def _each(items: Iterable[Item], work: Callable[[Item], T]) -> Iterator[Outcome[
             continue
         try:
             yield Outcome(item, work(item))
+        except RejectedError as error:
+            yield Outcome(item, None, _one_line(str(error)), error.reasons)
         except InputError as error:
             yield Outcome(item, None, _one_line(str(error)))
         except Exception as error:  # one broken image must not end the batch

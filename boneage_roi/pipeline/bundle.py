@@ -14,12 +14,13 @@ from boneage_roi import __version__
 from boneage_roi.errors import InputError
 from boneage_roi.regions import Region
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "default"
 MANIFEST = "manifest.json"
 
 Pixels = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern="^[!-~]+$")]
 
 
 class RegionSpec(BaseModel):
@@ -51,7 +52,7 @@ class BundleManifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     name: Annotated[str, Field(min_length=1)]
     created: datetime
     package_version: str
@@ -62,7 +63,7 @@ class BundleManifest(BaseModel):
     training_data: str
     license_note: str
     metrics: dict[str, Any]
-    files: dict[str, Sha256]
+    files: dict[FileName, Sha256]
 
 
 def bundle_files(regions: Mapping[Region, RegionSpec]) -> tuple[str, ...]:
@@ -74,6 +75,7 @@ def bundle_files(regions: Mapping[Region, RegionSpec]) -> tuple[str, ...]:
         "rb_fcl.onnx",
         "fusion.onnx",
         "intervals.json",
+        "quality.json",
         "MODEL_CARD.md",
     )
 
@@ -164,7 +166,7 @@ def _read_manifest(path: Path) -> BundleManifest:
         raise InputError(f"{path.parent}: not a bundle ({MANIFEST} is missing)")
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:  # bad JSON or bad UTF-8
+    except (ValueError, RecursionError):  # bad JSON or bad UTF-8, or brackets without end
         raise InputError(f"{path}: not valid JSON; copy or export the bundle again") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
@@ -178,7 +180,7 @@ def _read_manifest(path: Path) -> BundleManifest:
         return BundleManifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        where = " ".join(".".join(str(part) for part in first["loc"]).split()) or "manifest"
         raise InputError(f"{path}: {where}: {first['msg']}") from None
 
 

@@ -10,18 +10,31 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from boneage_roi.datasets.cache import FrameCache, frames_folder, read_boxes, readings_path, write_boxes, write_readings
+from boneage_roi.datasets.cache import (
+    FrameCache,
+    frames_folder,
+    read_boxes,
+    read_readings,
+    readings_path,
+    write_boxes,
+    write_readings,
+)
 from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.frame import hand_frame
+from boneage_roi.quality.dataset import not_a_hand, side_by_side
+from boneage_roi.quality.measures import disagreement, measure
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run, write_atomically
 from boneage_roi.segmentation.runtime import Segmenter
-from boneage_roi.values import RegionReading, Sex
+from boneage_roi.values import Analysis, Radiograph, RegionReading, Sex
 
 Result = TypeVar("Result")
+
+PAIRS = 2
+"""Every so many hands, one gives an image with two."""
 
 
 def cache_frames(run: Run) -> None:
@@ -65,6 +78,42 @@ def cache_boxes(run: Run) -> None:
     keys = list(frames.table.index)
     found = in_threads(lambda key: detector(frames[key]), keys, "regions")
     write_boxes(run, dict(zip(keys, found, strict=True)))
+
+
+def cache_measures(run: Run) -> None:
+    """Measure what the quality gate learns from; needs the segmenter, the detector and the ``fusion`` readings.
+
+    ``run/quality/measures.csv`` gets a row an image, its ``kind`` first: ``hand`` for those of the ``fusion`` split, in
+    between ``pair`` for two hands in one image, and other kinds for images that are none, one a hand. Images in which
+    nothing looks like a hand are left out: they are rejected before anything is measured.
+    """
+    path = run.stage("quality") / "measures.csv"
+    if path.is_file():
+        return
+    segmenter = Segmenter(run.stage("segmenter") / "segmenter.onnx")
+    detector = Detector(run.stage("detector") / "detector.onnx")
+    readings, size = read_readings(run), run.config.frame_size
+    hands = [hand for hand in run.manifest.itertuples() if hand.id in readings]
+
+    def measured(kind: str, radiograph: Radiograph) -> list[dict[str, Any]]:
+        mask = segmenter(radiograph)
+        if not mask.pixels.any():
+            return []
+        frame = hand_frame(radiograph, mask, size)
+        return [{"kind": kind, **measure(Analysis(radiograph, mask, frame, tuple(detector(frame))))}]
+
+    def work(number: int) -> list[dict[str, Any]]:
+        hand: Any = hands[number]
+        radiograph = read_hand(hand)
+        spread = disagreement(tuple(readings[hand.id]))
+        rows = [row | {"disagreement": spread} for row in measured("hand", radiograph)]
+        rows += measured(*not_a_hand(number, radiograph, segmenter(radiograph), np.random.default_rng(number)))
+        if number % PAIRS == 0:
+            rows += measured("pair", side_by_side(radiograph, read_hand(hands[number - 1])))
+        return rows
+
+    found = [row for rows in in_threads(work, range(len(hands)), "quality measures") for row in rows]
+    write_atomically(path, pd.DataFrame(found).to_csv(index=False))
 
 
 def cache_readings(run: Run, region: Region, split: str = "fusion", *, tta: bool = True) -> None:

@@ -25,7 +25,7 @@ def export_bundle(run: Run) -> Path:
         InputError: a stage is not finished.
     """
     config = run.config
-    metrics = {stage: _finished(run, stage) for stage in ("segmenter", "detector", "fusion")}
+    metrics = {stage: _finished(run, stage) for stage in ("segmenter", "detector", "fusion", "quality")}
     metrics["regions"] = {region.value: _finished(run, f"regions/{region}") for region in config.regions}
     metrics["test"] = measure_test(run)
     files = {
@@ -33,6 +33,7 @@ def export_bundle(run: Run) -> Path:
         "detector.onnx": "detector/detector.onnx",
         **{f"regions/{region}.onnx": f"regions/{region}/{region}.onnx" for region in config.regions},
         **{name: f"fusion/{name}" for name in FUSION_FILES},
+        "quality.json": "quality/quality.json",
     }
     shutil.rmtree(run.bundle, ignore_errors=True)
     for name, source in files.items():
@@ -61,6 +62,6 @@ def export_bundle(run: Run) -> Path:
 def _finished(run: Run, stage: str) -> dict[str, Any]:
     metrics = run.metrics(stage)
     if metrics is None:
-        names = ", ".join(("segmenter", "detector", *Region, "fusion"))
+        names = ", ".join(("segmenter", "detector", *Region, "fusion", "quality"))
         raise InputError(f"{run.path}: {stage} is not trained yet; a bundle needs all of {names}")
     return metrics

@@ -9,7 +9,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
     """Markdown for ``MODEL_CARD.md``.
 
     Args:
-        metrics: of the stages ``segmenter``, ``detector``, ``regions``, ``fusion``, ``test``, as ``export`` has them.
+        metrics: of ``segmenter``, ``detector``, ``regions``, ``fusion``, ``quality``, ``test``, as ``export`` has it.
         counts: images a split.
     """
     segmenter, detector, fusion = metrics["segmenter"], metrics["detector"], metrics["fusion"]
@@ -25,6 +25,8 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
         f"| {condition} | {measured['n']} | {measured['iou']:.3f} | {measured['dice']:.3f} |"
         for condition, measured in segmenter["by_condition"].items()
     )
+    quality = metrics["quality"]
+    refused = ", ".join(f"{kind} {share:.1%}" for kind, share in quality["rejected"].items() if kind != "hand")
     return f"""# Model card: {config.name}
 
 Reads the bone age of a child from one frontal radiograph of a hand, region by region.
@@ -81,6 +83,10 @@ they have seen:
 {config.fusion.coverage:.0%} intervals, fitted to the same errors, are on average {fusion["mean_half_width"]:.1f} months
 wide to either side.
 
+**Quality gate**, cross-fitted on {quality["images"]} images of or made from `fusion` hands: of single hands
+{quality["rejected"]["hand"]:.2%} are rejected and {quality["hands_warned"]:.1%} come with a warning; of the others are
+rejected: {refused}.
+
 ## Known failures
 
 - The labels are one radiologist's reading each; readers differ from each other by about half a year, and some labels
@@ -88,8 +94,8 @@ wide to either side.
 - Readings lean towards the middle: very young hands are read too old, and nearly mature ones too young. The table above
   shows by how much.
 - The intervals hold on average, not in every group of sex and age: the table above shows how many of each are inside.
-- A hand without visible fingers, a second hand in the image or a wrongly cut frame gives a wrong age. The landmarks are
-  then often uncertain, which is flagged; not always.
+- A wrongly cut frame gives a wrong age. The quality gate rejects images that do not look like a hand with its regions,
+  and warns of odd ones; not always.
 - A sharp and a coarse image of the same hand are read about a month apart, and the sharp one no better.
 """
 

@@ -1,47 +1,21 @@
 """A radiograph through every stage of a bundle."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from boneage_roi.detection.runtime import Detector
-from boneage_roi.errors import InputError
+from boneage_roi.errors import RejectedError
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.quality.gate import Gate, Verdict
+from boneage_roi.quality.measures import disagreement, measure
 from boneage_roi.regional_models.runtime import RegionReader
-from boneage_roi.regions import DETECTED_REGIONS, GROWTH_PLATES, Region
+from boneage_roi.regions import DETECTED_REGIONS
 from boneage_roi.segmentation.runtime import Segmenter
-from boneage_roi.values import BoneAge, HandFrame, HandMask, Radiograph, RegionBox, Sex
-
-SURE_LANDMARKS = 0.5
-"""Below this confidence of wrist or middle knuckle the hand may be cut wrongly."""
-FEWEST_DIGITS = 4
-FEWEST_GROWTH_PLATES = 14
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """Where the hand and its regions are in a radiograph: what a prediction and an overlay share."""
-
-    radiograph: Radiograph
-    mask: HandMask
-    frame: HandFrame
-    boxes: tuple[RegionBox, ...]
-
-    def flags(self) -> tuple[str, ...]:
-        """What a reader should know before trusting the reading."""
-        found = {region: sum(box.region == region for box in self.boxes) for region in DETECTED_REGIONS}
-        digits, plates = found[Region.PHALANX], found[Region.EPIPHYSIS]
-        flags = [f"{region} not found" for region, count in found.items() if count == 0]
-        if 0 < digits < FEWEST_DIGITS:
-            flags.append(f"{digits} of {Region.PHALANX.max_crops} digits found")
-        if 0 < plates < FEWEST_GROWTH_PLATES:
-            flags.append(f"{plates} of {len(GROWTH_PLATES)} growth plates found")
-        if self.mask.confidence < SURE_LANDMARKS:
-            flags.append("hand landmarks uncertain")
-        if self.frame.inverted:
-            flags.append("inverted")
-        return tuple(flags)
+from boneage_roi.values import Analysis, BoneAge, HandMask, Radiograph, RegionReading, Sex
 
 
 class Predictor:
@@ -65,6 +39,7 @@ class Predictor:
             for region, spec in manifest.regions.items()
         ]
         self._fuser = Fuser.open(self.bundle.path)
+        self._gate = Gate.read(file("quality.json"))
 
     def segment(self, radiograph: Radiograph) -> HandMask:
         """Where the hand is."""
@@ -74,42 +49,75 @@ class Predictor:
         """Find the hand, cut it out upright, and find its regions.
 
         Raises:
-            InputError: no hand in the radiograph.
+            RejectedError: nothing in the radiograph looks like a hand.
         """
         mask = self.segment(radiograph)
         if not mask.pixels.any():
-            raise InputError(f"{radiograph.source}: no hand found; give a radiograph of one hand")
+            raise RejectedError(radiograph.source, ("no hand found",))
         frame = hand_frame(radiograph, mask, self.bundle.manifest.frame_size)
         return Analysis(radiograph, mask, frame, tuple(self._detector(frame)))
 
+    def assess(self, analysis: Analysis) -> Verdict:
+        """Whether a bone age may rest on an analysis, and what to look at when it does."""
+        verdict = self._gate.judge(measure(analysis))
+        found = {box.region for box in analysis.boxes}
+        absent = [f"{region} not found" for region in DETECTED_REGIONS if region not in found]
+        inverted = ["inverted"] if analysis.frame.inverted else []
+        return replace(verdict, warnings=(*absent, *verdict.warnings, *inverted))
+
     def read(self, analysis: Analysis, sex: Sex | None = None) -> BoneAge:
         """Read the bone age of a hand whose regions are known.
+
+        Without a sex both are read: the age lies midway between them, the interval covers both, a flag tells the two.
 
         Args:
             analysis: from :meth:`analyse`.
             sex: the patient's sex; None takes the radiograph's own.
 
         Raises:
-            InputError: nobody said the sex.
+            RejectedError: no bone age may rest on the analysis, see :meth:`assess`.
         """
+        verdict = self.assess(analysis)
+        if verdict.rejections:
+            raise RejectedError(analysis.radiograph.source, verdict.rejections)
         sex = sex or analysis.radiograph.sex
-        if sex is None:
-            raise InputError(
-                f"{analysis.radiograph.source}: sex is unknown; pass --sex, or a manifest with a sex column"
-            )
+        if sex is not None:
+            return self._read(analysis, sex, verdict.warnings)
+        girl, boy = (self._read(analysis, known, verdict.warnings) for known in ("F", "M"))
+        return BoneAge(
+            months=(girl.months + boy.months) / 2,
+            lower=min(girl.lower, boy.lower),
+            upper=max(girl.upper, boy.upper),
+            sex=None,
+            readings=tuple(_between(*pair) for pair in zip(girl.readings, boy.readings, strict=True)),
+            bundle=girl.bundle,
+            flags=(f"sex unknown: {girl.months:.0f} months if female, {boy.months:.0f} if male", *girl.flags),
+        )
+
+    def _read(self, analysis: Analysis, sex: Sex, warnings: tuple[str, ...]) -> BoneAge:
         attempts = (reader(analysis.frame, list(analysis.boxes), sex) for reader in self._readers)
         readings = tuple(reading for reading in attempts if reading is not None)
         months, lower, upper = self._fuser(readings, sex)
-        return BoneAge(months, lower, upper, sex, readings, self.bundle.manifest.name, analysis.flags())
+        late = self._gate.judge({"disagreement": disagreement(readings), "upper": upper}).warnings
+        return BoneAge(months, lower, upper, sex, readings, self.bundle.manifest.name, (*warnings, *late))
 
     def predict(self, radiograph: Radiograph, sex: Sex | None = None) -> BoneAge:
         """Read the bone age of a radiograph.
 
         Args:
             radiograph: from :func:`boneage_roi.imaging.reading.read_radiograph`.
-            sex: the patient's sex; None takes the radiograph's own.
+            sex: the patient's sex; None takes the radiograph's own, and where it has none, both are read.
 
         Raises:
-            InputError: nobody said the sex, or there is no hand in the radiograph.
+            RejectedError: the image is no child's hand, or shows too little of it.
         """
         return self.read(self.analyse(radiograph), sex)
+
+
+def _between(girl: RegionReading, boy: RegionReading) -> RegionReading:
+    """A region's reading when the sex is unknown: each is as likely."""
+    return replace(
+        girl,
+        distribution=np.mean([girl.distribution, boy.distribution], axis=0, dtype=np.float32),
+        features=np.mean([girl.features, boy.features], axis=0, dtype=np.float32),
+    )

@@ -6,8 +6,9 @@ from typing import Any
 from boneage_roi.detection.train import train_detector
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.train import train_fusion
-from boneage_roi.pipeline.caching import cache_boxes, cache_frames, cache_readings
+from boneage_roi.pipeline.caching import cache_boxes, cache_frames, cache_measures, cache_readings
 from boneage_roi.pipeline.export import export_bundle
+from boneage_roi.quality.train import train_gate
 from boneage_roi.regional_models.train import train_region
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run
@@ -46,6 +47,13 @@ def fusion_stage(run: Run) -> Metrics:
     return train_fusion(run)
 
 
+def quality_stage(run: Run) -> Metrics:
+    """Measure hands and images that are none, then learn what the quality gate lets through."""
+    _needs(run, "fusion", "train-fusion")
+    cache_measures(run)
+    return train_gate(run)
+
+
 def train_everything(run: Run) -> Path:
     """Do every stage that is missing and write the bundle; returns its folder."""
     segmenter_stage(run)
@@ -53,6 +61,7 @@ def train_everything(run: Run) -> Path:
     for region in run.config.regions:
         region_stage(run, region)
     fusion_stage(run)
+    quality_stage(run)
     return export_bundle(run)
 
 

@@ -174,7 +174,7 @@ def _csv_text(rows: Sequence[dict[str, object]]) -> str:
 
 
 def _read_predictions(path: Path) -> pd.DataFrame:
-    words = ("id", "bundle", "path", "status", "sex", "flags", "message")
+    words = ("id", "bundle", "path", "status", "sex", "quality", "flags", "message")
     frame = pd.read_csv(path, dtype=dict.fromkeys(words, str))
     frame[list(words)] = frame[list(words)].fillna("")
     return frame.astype({column: float for column in COLUMNS if column not in words})

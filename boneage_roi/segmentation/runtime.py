@@ -1,5 +1,6 @@
 """Finding the hand in a radiograph with the exported segmenter."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,18 +11,38 @@ from boneage_roi.onnx_session import open_session
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
 from boneage_roi.values import BoolImage, FloatImage, HandMask, Point, Radiograph
 
+CLOSE_ENOUGH = 0.7
+"""A hand that with its surroundings takes less of the image than this is looked at again from nearer."""
+
+SURROUNDINGS = 0.25
+"""What is kept around it then, as a share of its longer side."""
+
 
 class Segmenter:
-    """The exported U-Net: ``Segmenter(path)(radiograph)`` gives the hand mask and its two landmarks."""
+    """The exported U-Net: ``Segmenter(path)(radiograph)`` gives the hand mask and its two landmarks.
+
+    A hand that is small in its image is segmented a second time, cut out: the network sees all at one low resolution.
+    """
 
     def __init__(self, path: Path) -> None:
         self._session = open_session(path)
         self._size = int(self._session.get_inputs()[0].shape[-1])
 
     def __call__(self, radiograph: Radiograph) -> HandMask:
-        square = letterbox(radiograph.pixels, self._size)
+        mask = self._segment(radiograph.pixels)
+        top, left, bottom, right = _surroundings(mask.pixels)
+        if max(bottom - top, right - left) > CLOSE_ENOUGH * max(mask.pixels.shape):
+            return mask
+        near = self._segment(radiograph.pixels[top:bottom, left:right])
+        pixels = np.zeros_like(mask.pixels)
+        pixels[top:bottom, left:right] = near.pixels
+        wrist, middle_mcp = ((x + left, y + top) for x, y in (near.wrist, near.middle_mcp))
+        return replace(near, pixels=pixels, wrist=wrist, middle_mcp=middle_mcp, second_part=mask.second_part)
+
+    def _segment(self, pixels: FloatImage) -> HandMask:
+        square = letterbox(pixels, self._size)
         maps = self._session.run(None, {"image": square[None, None]})[0][0]
-        return hand_mask(maps, radiograph.pixels.shape)
+        return hand_mask(maps, pixels.shape)
 
 
 def hand_mask(maps: FloatImage, shape: tuple[int, ...]) -> HandMask:
@@ -35,11 +56,28 @@ def hand_mask(maps: FloatImage, shape: tuple[int, ...]) -> HandMask:
     wrist, wrist_confidence = _landmark(maps[1])
     middle_mcp, mcp_confidence = _landmark(maps[2])
     scale, offset = to_square[0, 0], to_square[:, 2]
+    pixels, second = _largest_filled(probability > 0.5)
     return HandMask(
-        pixels=_largest_filled(probability > 0.5),
+        pixels=pixels,
         wrist=_unscale(wrist, scale, offset),
         middle_mcp=_unscale(middle_mcp, scale, offset),
         confidence=min(wrist_confidence, mcp_confidence),
+        second_part=second,
+    )
+
+
+def _surroundings(hand: BoolImage) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of the hand with what lies around it; the whole image without a hand."""
+    height, width = hand.shape
+    if not hand.any():
+        return 0, 0, height, width
+    rows, columns = (np.flatnonzero(hand.any(axis)) for axis in (1, 0))
+    around = round(SURROUNDINGS * max(np.ptp(rows), np.ptp(columns))) + 1
+    return (
+        max(int(rows[0]) - around, 0),
+        max(int(columns[0]) - around, 0),
+        min(int(rows[-1]) + around, height),
+        min(int(columns[-1]) + around, width),
     )
 
 
@@ -61,10 +99,14 @@ def _landmark(heat: FloatImage) -> tuple[NDArray[np.float64], float]:
     return point, float(min(mass, 1.0))
 
 
-def _largest_filled(mask: BoolImage) -> BoolImage:
+def _largest_filled(mask: BoolImage) -> tuple[BoolImage, float]:
+    """The largest connected part without its holes, and the area of the next largest as a share of it."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count < 2:
-        return mask
-    largest = (labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+        return mask, 0.0
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    largest = (labels == 1 + int(areas.argmax())).astype(np.uint8)
     outlines, _ = cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return np.asarray(cv2.drawContours(largest, outlines, -1, 1, cv2.FILLED), bool)
+    filled = np.asarray(cv2.drawContours(largest, outlines, -1, 1, cv2.FILLED), bool)
+    second = float(np.sort(areas)[-2] / areas.max()) if count > 2 else 0.0
+    return filled, second

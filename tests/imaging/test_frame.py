@@ -97,6 +97,16 @@ def test_bones_are_bright_and_background_dark() -> None:
     assert frame.pixels[2, 2] < 60
 
 
+@pytest.mark.parametrize("power", [0.6, 1.6])
+def test_a_bent_grey_curve_is_bent_back(power: float) -> None:
+    radiograph, mask = drawn_hand(0)
+    hand = np.where(mask.pixels, radiograph.pixels + np.linspace(0, 0.3, SHAPE[0])[:, None], 0).astype(np.float32)
+    straight, bent = (hand_frame(Radiograph(pixels), mask, SIZE) for pixels in (hand / 1.3, (hand / 1.3) ** power))
+    inside = straight.pixels > 40
+    assert np.abs(straight.pixels.astype(float) - bent.pixels)[inside].mean() < 8
+    assert np.abs(straight.pixels.astype(float) - (straight.pixels / 255.0) ** power * 255)[inside].mean() > 20
+
+
 def test_landmarks_alone_give_a_frame_when_the_mask_is_elsewhere() -> None:
     radiograph, mask = drawn_hand(0)
     astray = HandMask(np.zeros(SHAPE, bool), mask.wrist, mask.middle_mcp, 0.1)

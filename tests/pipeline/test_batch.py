@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.errors import InputError
-from boneage_roi.pipeline import Analysis
+from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.pipeline.batch import (
     RESULT_COLUMNS,
     CsvWriter,
@@ -19,28 +18,24 @@ from boneage_roi.pipeline.batch import (
     result_row,
 )
 from boneage_roi.pipeline.inputs import Item, list_inputs
-from boneage_roi.regions import DETECTED_REGIONS, Region
-from boneage_roi.values import BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
-
-
-def analysis_of(radiograph: Radiograph, regions: dict[Region, int], **frame: bool) -> Analysis:
-    boxes = tuple(RegionBox(region, (10, 20, 30, 40), 0.9) for region, count in regions.items() for _ in range(count))
-    mask = HandMask(np.ones(radiograph.pixels.shape, bool), (50, 80), (50, 40), 0.9)
-    to_frame = np.array([[1.0, 0, 0], [0, 1, 0]])
-    return Analysis(radiograph, mask, HandFrame(np.zeros((100, 80), np.uint8), to_frame, **frame), boxes)
+from boneage_roi.regions import Region
+from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
 
 
 class ToyPredictor:
-    """Reads 100 months from every hand; breaks on images called ``crash``."""
+    """Reads 100 months from every hand; breaks on images called ``crash``, rejects those called ``chest``."""
 
     def analyse(self, radiograph: Radiograph) -> Analysis:
         if "crash" in radiograph.source:
             raise RuntimeError("first line\nsecond line")
-        return analysis_of(radiograph, {Region.CARPAL: 1})
+        mask = HandMask(np.ones(radiograph.pixels.shape, bool), (50, 80), (50, 40), 0.9)
+        frame = HandFrame(np.zeros((100, 80), np.uint8), np.array([[1.0, 0, 0], [0, 1, 0]]))
+        return Analysis(radiograph, mask, frame, (RegionBox(Region.CARPAL, (10, 20, 30, 40), 0.9),))
 
     def read(self, analysis: Analysis) -> BoneAge:
         sex = analysis.radiograph.sex
-        assert sex is not None
+        if "chest" in analysis.radiograph.source:
+            raise RejectedError(analysis.radiograph.source, ("no child's hand recognised", "cut off below the wrist"))
         distribution = np.eye(240, dtype=np.float32)[90]
         reading = RegionReading(Region.CARPAL, distribution, np.zeros(4, np.float32), 1)
         return BoneAge(100.0, 88.5, 111.5, sex, (reading,), "toy", ("inverted", "phalanx not found"))
@@ -75,12 +70,21 @@ def test_row_and_json_say_the_same(folder: Path) -> None:
     assert record["regions"]["radius-ulna"] is None
     assert row["flags"] == "inverted; phalanx not found"
     assert record["flags"] == ["inverted", "phalanx not found"]
+    assert row["quality"] == record["quality"] == "warning"
 
 
-def test_without_a_sex_the_row_says_what_to_do(folder: Path) -> None:
-    (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "a.png"]))
-    assert outcome.value is None
-    assert "--sex" in outcome.message
+def test_a_rejected_image_has_reasons_and_no_age(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "chest.png")
+    items = list_inputs([folder / "chest.png", folder / "b.png"])
+    rejected, read = predict_files(ToyPredictor(), items, sex="F")
+    row, record = result_row(rejected), result_json(rejected)
+    assert row["status"] == row["quality"] == record["status"] == record["quality"] == "rejected"
+    assert row["bone_age_months"] == row["hand_age"] == ""
+    assert "bone_age_months" not in record
+    assert row["flags"] == "no child's hand recognised; cut off below the wrist"
+    assert record["flags"] == ["no child's hand recognised", "cut off below the wrist"]
+    assert row["message"] == record["message"] == f"{folder / 'chest.png'}: rejected: {row['flags']}"
+    assert result_row(read)["status"] == "ok"
 
 
 def test_a_folder_uses_its_manifest(folder: Path) -> None:
@@ -149,16 +153,3 @@ def test_an_interrupted_table_keeps_its_rows(tmp_path: Path) -> None:
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         CsvWriter(tmp_path, ("path",))
-
-
-def test_flags_tell_what_was_not_found() -> None:
-    radiograph = Radiograph(np.zeros((100, 80), np.float32))
-    complete = dict.fromkeys(DETECTED_REGIONS, 1) | {Region.PHALANX: 4, Region.EPIPHYSIS: 14}
-    assert analysis_of(radiograph, complete).flags() == ()
-    poor = complete | {Region.CARPAL: 0, Region.PHALANX: 3, Region.EPIPHYSIS: 13}
-    assert analysis_of(radiograph, poor, inverted=True).flags() == (
-        "carpal not found",
-        "3 of 5 digits found",
-        "13 of 16 growth plates found",
-        "inverted",
-    )

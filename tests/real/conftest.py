@@ -36,6 +36,7 @@ def tiny_run(segmented_run: Run) -> Run:
     from boneage_roi.fusion.train import train_fusion
     from boneage_roi.pipeline.caching import cache_readings
     from boneage_roi.pipeline.export import export_bundle
+    from boneage_roi.pipeline.training import quality_stage
     from boneage_roi.regional_models.train import train_region
 
     train_detector(segmented_run)
@@ -44,6 +45,7 @@ def tiny_run(segmented_run: Run) -> Run:
         train_region(segmented_run, region)
         cache_readings(segmented_run, region)
     train_fusion(segmented_run)
+    quality_stage(segmented_run)
     export_bundle(segmented_run)
     return segmented_run
 

@@ -9,13 +9,12 @@ import pytest
 from rich.console import Console
 
 from boneage_roi.errors import InputError
-from boneage_roi.pipeline.predict import Analysis
 from boneage_roi.regions import Region
 from boneage_roi.reports import evaluate as module
 from boneage_roi.reports import plots, worst
 from boneage_roi.reports.evaluate import evaluate
 from boneage_roi.reports.plots import save_plots
-from boneage_roi.values import BoneAge, HandFrame, HandMask, RegionBox, RegionReading
+from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, RegionBox, RegionReading
 
 
 class FakePredictor:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
-from boneage_roi.segmentation.runtime import hand_mask
+from boneage_roi.segmentation.runtime import Segmenter, hand_mask
+from boneage_roi.values import HandMask, Radiograph
 
 SIZE = 128
 
@@ -47,10 +48,11 @@ def test_largest_part_is_the_hand_and_its_holes_are_filled() -> None:
     square[30:100, 50:90] = 1
     square[60:70, 60:70] = 0  # a hole
     square[10:20, 100:110] = 1  # a marker
-    found = hand_mask(maps_of(square, (70, 90), (70, 40)), (SIZE, SIZE)).pixels
-    assert found[65, 65]
-    assert not found[15, 105]
-    assert found.sum() == pytest.approx(70 * 40, rel=0.05)
+    mask = hand_mask(maps_of(square, (70, 90), (70, 40)), (SIZE, SIZE))
+    assert mask.pixels[65, 65]
+    assert not mask.pixels[15, 105]
+    assert mask.pixels.sum() == pytest.approx(70 * 40, rel=0.05)
+    assert mask.second_part == pytest.approx(100 / 2700, rel=0.1)
 
 
 @pytest.mark.parametrize("shape", [(420, 300), (260, 400)])
@@ -82,3 +84,44 @@ def test_confidence_tells_a_sharp_landmark_from_a_smeared_one() -> None:
 
 def test_an_empty_map_is_an_empty_mask() -> None:
     assert not hand_mask(maps_of(np.zeros((SIZE, SIZE), np.float32), (64, 64), (64, 30)), (200, 200)).pixels.any()
+
+
+class Painter:
+    """Stands for the network: what is bright is hand, its lowest point the wrist and its highest the knuckle."""
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def run(self, _: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        square = inputs["image"][0, 0]
+        self.seen.append(square)
+        rows, columns = np.nonzero(square > 0.5)
+        top, bottom = ((float(columns[rows == row].mean()), float(row)) for row in (rows.min(), rows.max()))
+        return [maps_of((square > 0.5).astype(np.float32), bottom, top)[None]]
+
+
+def look(box: tuple[int, int, int, int]) -> tuple[HandMask, Painter]:
+    """Segment a bright bar (left, top, right, bottom) in an image of 400 x 300."""
+    segmenter, painter = Segmenter.__new__(Segmenter), Painter()
+    segmenter._session, segmenter._size = painter, SIZE
+    left, top, right, bottom = box
+    pixels = np.zeros((400, 300), np.float32)
+    pixels[top:bottom, left:right] = 1
+    return segmenter(Radiograph(pixels)), painter
+
+
+def test_a_small_hand_is_looked_at_again_from_nearer() -> None:
+    mask, painter = look((201, 303, 231, 363))
+    first, second = ((square > 0.5).sum() for square in painter.seen)
+    assert second > 8 * first
+    assert mask.pixels.shape == (400, 300)
+    rows, columns = np.nonzero(mask.pixels)
+    found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_allclose(found, (201, 303, 231, 363), atol=2)
+    np.testing.assert_allclose(mask.wrist, (215.5, 362), atol=2)
+    np.testing.assert_allclose(mask.middle_mcp, (215.5, 303), atol=2)
+
+
+def test_a_large_hand_is_looked_at_once() -> None:
+    _, painter = look((60, 40, 240, 380))
+    assert len(painter.seen) == 1

@@ -1,0 +1,109 @@
+"""The quality gate: which images get no bone age, and which get one with a warning."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from boneage_roi.errors import InputError
+from boneage_roi.quality.measures import PARTS
+
+
+class Wording(NamedTuple):
+    """What a measure beyond its limits means to a radiographer; ``low`` when small values are bad."""
+
+    low: bool
+    reason: str
+
+
+WORDINGS = {
+    "likeness": Wording(True, "no child's hand recognised"),
+    "second_hand": Wording(False, "two hands; give each an image of its own"),
+    "digits": Wording(True, "{:.0f} of 5 digits found"),
+    "growth_plates": Wording(True, "{:.0f} of 16 growth plates found"),
+    "size": Wording(True, "hand too small: {:.0f} pixels from wrist to middle knuckle"),
+    "forearm": Wording(True, "cut off below the wrist"),
+    "edge": Wording(False, "hand cut off at the image's edge"),
+    "contrast": Wording(True, "hand too dark or too pale: low contrast"),
+    "clipped": Wording(False, "over- or underexposed: {:.0%} of the hand is black or white"),
+    "disagreement": Wording(False, "regions disagree (standard deviation {:.0f} months)"),
+    "upper": Wording(False, "nearly or fully mature; the oldest bone age learnt is {limit:.0f} months"),
+}
+"""Every measure that has limits; ``likeness`` is made of ``PARTS``."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Beyond ``warn`` a measure is a warning, beyond ``reject`` there is no bone age; None never is."""
+
+    warn: float | None = None
+    reject: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why an image gets no bone age, and what to look at when it gets one."""
+
+    rejections: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Limits of measures, learnt by :mod:`boneage_roi.quality.train`.
+
+    Attributes:
+        weights: of ``PARTS`` in the likeness, a log-odds; ``intercept`` is added.
+        limits: of every measure in ``WORDINGS``.
+    """
+
+    weights: dict[str, float]
+    intercept: float
+    limits: dict[str, Limit]
+
+    def likeness(self, measures: Mapping[str, float]) -> float:
+        """How much an image looks like a hand with its regions: log-odds."""
+        return self.intercept + sum(self.weights[part] * measures[part] for part in PARTS)
+
+    def judge(self, measures: Mapping[str, float]) -> Verdict:
+        """Judge an image, or what was read from it, by whichever measures are given."""
+        known = dict(measures)
+        if known.keys() >= set(PARTS):
+            known["likeness"] = self.likeness(measures)
+        rejections: list[str] = []
+        warnings: list[str] = []
+        for name, (low, reason) in WORDINGS.items():
+            if name not in known:
+                continue
+            limit = self.limits[name]
+            for bound, reasons in ((limit.reject, rejections), (limit.warn, warnings)):
+                if bound is not None and (known[name] < bound if low else known[name] > bound):
+                    reasons.append(reason.format(known[name], limit=bound))
+                    break
+        return Verdict(tuple(rejections), tuple(warnings))
+
+    def to_json(self) -> str:
+        """The content of ``quality.json``."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> "Gate":
+        """Read ``quality.json``.
+
+        Raises:
+            InputError: the file is missing or holds something else.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            limits = {
+                name: Limit(*(_number(content["limits"][name][end]) for end in ("warn", "reject"))) for name in WORDINGS
+            }
+            weights = {part: float(content["weights"][part]) for part in PARTS}
+            return cls(weights, float(content["intercept"]), limits)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            raise InputError(f"{path}: not a quality file; the bundle is damaged") from None
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,85 @@
+"""What an image is judged by, measured where hand and regions were found."""
+
+import cv2
+import numpy as np
+
+from boneage_roi.regions import DETECTED_REGIONS, Region
+from boneage_roi.values import Analysis, HandMask, RegionReading
+
+PARTS = ("landmarks", *(str(region) for region in DETECTED_REGIONS))
+"""Measures that tell a hand from anything else: how sure its landmarks and regions are, 0..1 each."""
+
+OUTLINE = 0.1
+"""Width of the hand's outline, in wrist-to-MCP distances."""
+
+ABOVE_WRIST = 0.1
+"""What touches the image's edge this far above the wrist is hand, not forearm; in wrist-to-MCP distances."""
+
+
+def measure(analysis: Analysis) -> dict[str, float]:
+    """Measure where hand and regions were found.
+
+    Returns:
+        Each of ``PARTS``; the number of ``digits`` and ``growth_plates``; ``second_hand``, the size of the next largest
+        part of the mask, as a share of the hand; ``size``, the distance from wrist to middle MCP joint in pixels;
+        ``forearm``, how much of the image lies below the wrist, and ``edge``, how much of the hand lies at the image's
+        edge, both in such distances; ``contrast`` from soft tissue to bone and ``clipped``, the share of the hand that
+        is all black or all white, both 0..1.
+    """
+    mask, boxes = analysis.mask, analysis.boxes
+    sure = dict.fromkeys(DETECTED_REGIONS, 0.0)
+    for box in boxes:
+        sure[box.region] += box.confidence / box.region.max_crops
+    low, high = np.percentile(analysis.radiograph.pixels[mask.pixels], [1, 99.5])
+    return {
+        "landmarks": mask.confidence,
+        **{str(region): float(value) for region, value in sure.items()},
+        "digits": sum(box.region is Region.PHALANX for box in boxes),
+        "growth_plates": sum(box.region is Region.EPIPHYSIS for box in boxes),
+        "second_hand": mask.second_part,
+        "size": _size(mask),
+        "forearm": _forearm(mask),
+        "edge": _edge(mask),
+        "contrast": float(high - low),
+        "clipped": _clipped(analysis),
+    }
+
+
+def disagreement(readings: tuple[RegionReading, ...]) -> float:
+    """Standard deviation of the region ages, months."""
+    return float(np.std([reading.expected_age for reading in readings]))
+
+
+def _size(mask: HandMask) -> float:
+    return max(float(np.hypot(*np.subtract(mask.middle_mcp, mask.wrist))), 1.0)
+
+
+def _clipped(analysis: Analysis) -> float:
+    """Share of the hand without its outline, where the mask may hold a little of what lies around."""
+    outline = max(round(OUTLINE * _size(analysis.mask)), 1)
+    inside = cv2.erode(analysis.mask.pixels.astype(np.uint8), np.ones((outline, outline))).astype(bool)
+    hand = analysis.radiograph.pixels[inside if inside.any() else analysis.mask.pixels]
+    return float(((hand <= 0) | (hand >= 1)).mean())
+
+
+def _forearm(mask: HandMask) -> float:
+    """From the wrist down the hand's axis to the edge of the image."""
+    down = np.subtract(mask.wrist, mask.middle_mcp) / _size(mask)
+    room = [
+        (edge - place) / step
+        for place, step, side in zip(mask.wrist, down, reversed(mask.pixels.shape), strict=True)
+        if abs(step) > 1e-6
+        for edge in (0, side - 1)
+        if (edge - place) / step >= 0
+    ]
+    return float(min(room, default=0.0)) / _size(mask)
+
+
+def _edge(mask: HandMask) -> float:
+    """How long the hand, without the forearm, runs along the edge of the image."""
+    rim = np.zeros_like(mask.pixels)
+    rim[[0, -1]] = rim[:, [0, -1]] = True
+    rows, columns = np.nonzero(mask.pixels & rim)
+    up = np.subtract(mask.middle_mcp, mask.wrist) / _size(mask)
+    height = (np.column_stack([columns, rows]) - mask.wrist) @ up / _size(mask)
+    return float((height > ABOVE_WRIST).sum()) / _size(mask)

@@ -1,0 +1,95 @@
+"""Learning the gate's limits from hands that are read well and from images that are no whole hand."""
+
+from typing import Any
+
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
+from boneage_roi.quality.measures import PARTS
+from boneage_roi.runs import Run, write_atomically
+
+RARE = 0.005
+"""Share of the hands that each limit warns of."""
+
+FAR = 2.0
+"""An image is rejected when its hand is so many times smaller or paler than the worst one learnt from, or when it shows
+a second one that is at most so many times smaller than the smallest learnt from."""
+
+HARMLESS = 0.02
+"""So much of a hand may be all black or all white without a warning, however rare that is among the hands."""
+
+FOLDS = 5
+
+
+def train_gate(run: Run) -> dict[str, Any]:
+    """Learn the limits and write ``run/quality/quality.json``; does nothing when that is done.
+
+    Needs the measures that :func:`boneage_roi.pipeline.caching.cache_measures` keeps.
+
+    Returns:
+        Shares of the hands that are rejected and warned of, and of each other kind that is rejected; of images that
+        the limits were not learnt from (cross-fitted).
+    """
+    if (metrics := run.metrics("quality")) is not None:
+        return metrics
+    folder, manifest = run.stage("quality"), run.manifest
+    images = pd.read_csv(folder / "measures.csv")
+    oldest = float(manifest[manifest.split == "train"].boneage.max())
+    write_atomically(folder / "quality.json", fit_gate(images, oldest).to_json())
+
+    verdicts = pd.Series([Verdict()] * len(images))
+    for teach, keep in KFold(FOLDS, shuffle=True, random_state=run.config.seed).split(images):
+        gate = fit_gate(images.iloc[teach], oldest)
+        for row, measures in zip(keep, _measures(images.iloc[keep]), strict=True):
+            verdicts[row] = gate.judge(measures)
+    rejected = verdicts.map(lambda verdict: bool(verdict.rejections)).groupby(images.kind).mean()
+    warned = verdicts[images.kind == "hand"].map(lambda verdict: bool(verdict.warnings)).mean()
+    metrics = {
+        "split": "fusion",
+        "images": len(images),
+        "hands_warned": round(float(warned), 4),
+        "rejected": {str(kind): round(float(share), 4) for kind, share in rejected.items()},
+    }
+    run.finish("quality", metrics)
+    return metrics
+
+
+def fit_gate(images: pd.DataFrame, oldest: float) -> Gate:
+    """Learn the limits.
+
+    Args:
+        images: a row an image with everything that :func:`boneage_roi.quality.measures.measure` tells, and ``kind``:
+            ``hand`` (these have the regions' ``disagreement`` too), ``pair`` for two hands, all others for none.
+        oldest: the oldest bone age that the networks have learnt, months.
+    """
+    hands, pairs = images[images.kind == "hand"], images[images.kind == "pair"]
+    single = images[images.kind != "pair"]
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+    model.fit(single[list(PARTS)].to_numpy(), single.kind == "hand")
+    scaler, logistic = model[0], model[1]
+    weights = logistic.coef_[0] / scaler.scale_
+    intercept = float(logistic.intercept_[0] - weights @ scaler.mean_)
+    gate = Gate(dict(zip(PARTS, weights.tolist(), strict=True)), intercept, {})
+    hands = hands.assign(likeness=[gate.likeness(hand) for hand in _measures(hands)])
+
+    measured = [name for name in WORDINGS if name in hands]
+    rare = {name: float(hands[name].quantile(RARE if WORDINGS[name].low else 1 - RARE)) for name in measured}
+    limits = {name: Limit(warn=value) for name, value in rare.items()}
+    limits["likeness"] = Limit(rare["likeness"], reject=0.0)
+    for name in ("size", "contrast"):
+        limits[name] = Limit(rare[name], reject=float(hands[name].min()) / FAR)
+    beside = float(pairs.second_hand.quantile(RARE)) if len(pairs) else 1.0
+    limits["second_hand"] = Limit(reject=beside / FAR)  # fingers of someone who holds the hand are smaller
+    limits["clipped"] = Limit(warn=max(rare["clipped"], HARMLESS))
+    limits["upper"] = Limit(warn=oldest)
+    return Gate(gate.weights, intercept, limits)
+
+
+def _measures(images: pd.DataFrame) -> list[dict[str, float]]:
+    """What was measured of each image."""
+    rows = images.drop(columns="kind").to_dict("records")
+    return [{str(name): float(value) for name, value in row.items() if pd.notna(value)} for row in rows]

@@ -1,0 +1,111 @@
+"""The gate: what it rejects and warns of, in words, and the file that its limits live in."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boneage_roi.errors import InputError
+from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
+from boneage_roi.quality.measures import PARTS
+from boneage_roi.quality.train import fit_gate
+
+GOOD = dict.fromkeys(PARTS, 0.9) | {
+    "digits": 5,
+    "growth_plates": 16,
+    "second_hand": 0.0,
+    "size": 120.0,
+    "forearm": 0.8,
+    "edge": 0.0,
+    "contrast": 0.6,
+    "clipped": 0.0,
+    "disagreement": 4.0,
+}
+
+
+def images(hands: int = 400, others: int = 200, pairs: int = 50) -> pd.DataFrame:
+    """Hands that scatter a little about good ones, other images whose parts are unsure, two hands in one."""
+    random = np.random.default_rng(0)
+    rows = [
+        {"kind": "hand"} | {name: value * random.normal(1, 0.03) for name, value in GOOD.items()} for _ in range(hands)
+    ]
+    rows += [
+        {"kind": "noise"} | GOOD | {part: random.uniform(0, 0.5) for part in PARTS} | {"disagreement": np.nan}
+        for _ in range(others)
+    ]
+    rows += [{"kind": "pair"} | GOOD | {"second_hand": random.uniform(0.3, 1)} for _ in range(pairs)]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return fit_gate(images(), oldest=228)
+
+
+def test_a_good_hand_passes(gate: Gate) -> None:
+    assert gate.judge(GOOD | {"upper": 150}) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (dict.fromkeys(PARTS, 0.2), "no child's hand recognised"),
+        ({"second_hand": 0.5}, "two hands; give each an image of its own"),
+        ({"size": 20.0}, "hand too small: 20 pixels from wrist to middle knuckle"),
+        ({"contrast": 0.1}, "hand too dark or too pale: low contrast"),
+    ],
+)
+def test_what_is_rejected(gate: Gate, changed: dict[str, float], reason: str) -> None:
+    assert gate.judge(GOOD | changed).rejections == (reason,)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"digits": 3}, "3 of 5 digits found"),
+        ({"growth_plates": 12}, "12 of 16 growth plates found"),
+        ({"size": 80.0}, "hand too small: 80 pixels from wrist to middle knuckle"),
+        ({"forearm": 0.1}, "cut off below the wrist"),
+        ({"edge": 0.4}, "hand cut off at the image's edge"),
+        ({"clipped": 0.25}, "over- or underexposed: 25% of the hand is black or white"),
+        ({"disagreement": 30.0}, "regions disagree (standard deviation 30 months)"),
+        ({"upper": 230.0}, "nearly or fully mature; the oldest bone age learnt is 228 months"),
+    ],
+)
+def test_what_is_warned_of(gate: Gate, changed: dict[str, float], reason: str) -> None:
+    assert gate.judge(GOOD | changed) == Verdict(warnings=(reason,))
+
+
+def test_few_hands_learnt_from_are_rejected(gate: Gate) -> None:
+    table = images()
+    rows = table.drop(columns="kind").to_dict("records")
+    rejected = pd.Series([bool(gate.judge(row).rejections) for row in rows]).groupby(table.kind).mean()
+    assert rejected["hand"] == 0
+    assert rejected["noise"] > 0.99
+    assert rejected["pair"] == 1
+
+
+def test_the_file_keeps_every_limit(gate: Gate, tmp_path: Path) -> None:
+    path = tmp_path / "quality.json"
+    path.write_text(gate.to_json())
+    assert Gate.read(path) == gate
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "null", '{"limits": 1}', "missing limit", "a word"])
+def test_a_damaged_file_is_refused(gate: Gate, tmp_path: Path, damage: str) -> None:
+    content = json.loads(gate.to_json())
+    if damage == "missing limit":
+        del content["limits"]["size"]
+    if damage == "a word":
+        content["limits"]["size"]["warn"] = "small"
+    path = tmp_path / "quality.json"
+    path.write_text(json.dumps(content) if damage in ("missing limit", "a word") else damage)
+    with pytest.raises(InputError, match=r"quality\.json: not a quality file"):
+        Gate.read(path)
+
+
+def test_every_wording_has_a_limit(gate: Gate) -> None:
+    assert set(gate.limits) == set(WORDINGS)
+    assert all(limit != Limit() for limit in gate.limits.values())

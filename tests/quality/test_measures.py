@@ -1,0 +1,75 @@
+"""What the gate is told of an image."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from boneage_roi.quality.measures import PARTS, measure
+from boneage_roi.regions import Region
+from boneage_roi.values import Analysis, HandFrame, HandMask, Radiograph, RegionBox
+
+HEIGHT, WIDTH = 200, 160
+
+
+def hand(**changes: object) -> Analysis:
+    """An upright hand of 60 x 120 pixels: wrist at row 150, middle knuckle at row 100, forearm to the lower edge."""
+    pixels = np.zeros((HEIGHT, WIDTH), bool)
+    pixels[30:150, 50:110] = True
+    pixels[150:, 65:95] = True
+    mask = HandMask(pixels, wrist=(80.0, 150.0), middle_mcp=(80.0, 100.0), confidence=0.9)
+    grey = np.where(pixels, np.linspace(0.2, 0.8, WIDTH), 0.05).astype(np.float32)
+    boxes = (
+        *(RegionBox(Region.PHALANX, (0, 0, 9, 9), 0.8) for _ in range(4)),
+        RegionBox(Region.CARPAL, (0, 0, 9, 9), 0.7),
+    )
+    frame = HandFrame(np.zeros((8, 8), np.uint8), np.eye(2, 3))
+    return Analysis(Radiograph(grey), replace(mask, **changes), frame, boxes)
+
+
+def test_parts_are_how_sure_landmarks_and_regions_are() -> None:
+    measures = measure(hand())
+    assert measures["landmarks"] == 0.9
+    assert measures["carpal"] == pytest.approx(0.7)
+    assert measures["phalanx"] == pytest.approx(4 * 0.8 / 5)
+    assert measures["metacarpal"] == 0
+    assert (measures["digits"], measures["growth_plates"]) == (4, 0)
+    assert set(PARTS) < set(measures)
+
+
+def test_lengths_are_in_hands() -> None:
+    measures = measure(hand())
+    assert measures["size"] == 50
+    assert measures["forearm"] == pytest.approx(49 / 50)
+    assert measures["edge"] == 0  # the forearm may leave the image
+
+
+def test_a_hand_at_the_edge_is_measured_along_it() -> None:
+    pixels = np.zeros((HEIGHT, WIDTH), bool)
+    pixels[:150, 50:110] = True
+    assert measure(hand(pixels=pixels))["edge"] == pytest.approx(60 / 50)
+
+
+def test_a_turned_hand_measures_the_same() -> None:
+    upright = hand()
+    mask = upright.mask
+    turned = replace(
+        upright,
+        radiograph=Radiograph(np.ascontiguousarray(np.rot90(upright.radiograph.pixels, 2))),
+        mask=replace(
+            mask,
+            pixels=np.rot90(mask.pixels, 2),
+            wrist=(WIDTH - 1 - 80.0, HEIGHT - 1 - 150.0),
+            middle_mcp=(WIDTH - 1 - 80.0, HEIGHT - 1 - 100.0),
+        ),
+    )
+    assert measure(turned) == pytest.approx(measure(upright))
+
+
+def test_exposure_is_measured_on_the_hand_alone() -> None:
+    bright = hand()
+    grey = np.where(bright.mask.pixels, np.float32(1), np.float32(0.5))
+    grey[60:90, 60:100] = 0.6
+    measures = measure(replace(bright, radiograph=Radiograph(grey)))
+    assert measures["contrast"] == pytest.approx(0.4)
+    assert 0.8 < measures["clipped"] < 0.9
