@@ -8,6 +8,7 @@ Networks read the `fusion` and `test` hands once; the readings stay in the run f
 
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from boneage_roi.datasets.cache import read_readings
-from boneage_roi.errors import InputError
+from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.fusion.features import HandReadings, moments, tree_features
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import cross_fit, folds, load_hands, run_layer, tree_settings
@@ -235,8 +236,12 @@ def print_resolutions(run: Run, folder: Path, shipped: Ages) -> None:
     images = {path.stem: path for path in folder.iterdir()}
     both = ages[ages.index.isin(images.keys())]
     predictor = Predictor(run.bundle)
-    work = (read_radiograph(images[key], sex=sex) for key, sex in zip(both.index, both.sex, strict=True))
-    sharp = np.array([predictor.predict(radiograph).months for radiograph in work], np.float32)
+    ages_of_sharp = []
+    for key, sex in zip(both.index, both.sex, strict=True):
+        with suppress(RejectedError):
+            ages_of_sharp.append((key, predictor.predict(read_radiograph(images[key], sex=sex)).months))
+    both = both.loc[[key for key, _ in ages_of_sharp]]
+    sharp = np.array([months for _, months in ages_of_sharp], np.float32)
     coarse, truth = both.coarse.to_numpy(np.float32), both.boneage.to_numpy(np.float32)
     change, maes = np.abs(sharp - coarse), [np.abs(some - truth).mean() for some in (coarse, sharp)]
     print(f"## The same hands sharper (`{folder.name}`)\n\n| | |\n|---|---|\n| hands | {len(both)} |")
