@@ -3,11 +3,13 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import HandReadings, disagreement, moments
+from boneage_roi.json_file import read_json
 from boneage_roi.regions import AGE_BINS
 from boneage_roi.values import FloatArray
 
@@ -45,16 +47,17 @@ class Intervals:
         Raises:
             InputError: the file is missing or holds something else.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            weights = tuple(float(weight) for weight in content.pop("weights"))
-            intervals = cls(weights=weights, **{name: float(value) for name, value in content.items()})
-            if not np.isfinite([*weights, intervals.coverage, intervals.factor, intervals.narrowest]).all():
-                raise ValueError("not a number")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            raise InputError(f"{path}: not an intervals file; the bundle is damaged") from None
-        if len(weights) != 2 + 2 * len(KNOTS):
-            raise InputError(f"{path}: {len(weights)} weights; the bundle is damaged")
+        intervals = read_json(path, "an intervals file", cls._from_json)
+        if len(intervals.weights) != 2 + 2 * len(KNOTS):
+            raise InputError(f"{path}: {len(intervals.weights)} weights; the bundle is damaged")
+        return intervals
+
+    @classmethod
+    def _from_json(cls, content: Any) -> "Intervals":
+        weights = tuple(float(weight) for weight in content.pop("weights"))
+        intervals = cls(weights=weights, **{name: float(value) for name, value in content.items()})
+        if not np.isfinite([*weights, intervals.coverage, intervals.factor, intervals.narrowest]).all():
+            raise ValueError("not a finite number")
         return intervals
 
 

@@ -29,7 +29,7 @@ from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run, write_atomically
 from boneage_roi.segmentation.runtime import Segmenter
-from boneage_roi.values import Analysis, Radiograph, RegionReading, Sex
+from boneage_roi.values import Analysis, HandMask, Radiograph, RegionReading, Sex
 
 Result = TypeVar("Result")
 
@@ -95,8 +95,8 @@ def cache_measures(run: Run) -> None:
     readings, size = read_readings(run), run.config.frame_size
     hands = [hand for hand in run.manifest.itertuples() if hand.id in readings]
 
-    def measured(kind: str, radiograph: Radiograph) -> list[dict[str, Any]]:
-        mask = segmenter(radiograph)
+    def measured(kind: str, radiograph: Radiograph, mask: HandMask | None = None) -> list[dict[str, Any]]:
+        mask = mask or segmenter(radiograph)
         if not mask.pixels.any():
             return []
         frame = hand_frame(radiograph, mask, size)
@@ -105,9 +105,10 @@ def cache_measures(run: Run) -> None:
     def work(number: int) -> list[dict[str, Any]]:
         hand: Any = hands[number]
         radiograph = read_hand(hand)
+        mask = segmenter(radiograph)
         spread = disagreement(tuple(readings[hand.id]))
-        rows = [row | {"disagreement": spread} for row in measured("hand", radiograph)]
-        rows += measured(*not_a_hand(number, radiograph, segmenter(radiograph), np.random.default_rng(number)))
+        rows = [row | {"disagreement": spread} for row in measured("hand", radiograph, mask)]
+        rows += measured(*not_a_hand(number, radiograph, mask, np.random.default_rng(number)))
         if number % PAIRS == 0:
             rows += measured("pair", side_by_side(radiograph, read_hand(hands[number - 1])))
         return rows

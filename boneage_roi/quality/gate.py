@@ -1,12 +1,13 @@
 """The quality gate: which images get no bone age, and which get one with a warning."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from boneage_roi.errors import InputError
+from boneage_roi.json_file import read_json
 from boneage_roi.quality.measures import PARTS
 
 
@@ -94,16 +95,20 @@ class Gate:
         Raises:
             InputError: the file is missing or holds something else.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            limits = {
-                name: Limit(*(_number(content["limits"][name][end]) for end in ("warn", "reject"))) for name in WORDINGS
-            }
-            weights = {part: float(content["weights"][part]) for part in PARTS}
-            return cls(weights, float(content["intercept"]), limits)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            raise InputError(f"{path}: not a quality file; the bundle is damaged") from None
+        return read_json(path, "a quality file", cls._from_json)
+
+    @classmethod
+    def _from_json(cls, content: Any) -> "Gate":
+        limits = {}
+        for name in WORDINGS:
+            bounds = (content["limits"][name][end] for end in ("warn", "reject"))
+            limits[name] = Limit(*(None if bound is None else _number(bound) for bound in bounds))
+        weights = {part: _number(content["weights"][part]) for part in PARTS}
+        return cls(weights, _number(content["intercept"]), limits)
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def _number(value: float) -> float:
+    """A finite number: beyond any other, nothing would ever be rejected."""
+    if not math.isfinite(value := float(value)):
+        raise ValueError("not a finite number")
+    return value

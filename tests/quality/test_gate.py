@@ -93,15 +93,17 @@ def test_the_file_keeps_every_limit(gate: Gate, tmp_path: Path) -> None:
     assert Gate.read(path) == gate
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "{}", "null", '{"limits": 1}', "missing limit", "a word"])
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "null", '{"limits": 1}', "missing limit", "a word", "NaN"])
 def test_a_damaged_file_is_refused(gate: Gate, tmp_path: Path, damage: str) -> None:
     content = json.loads(gate.to_json())
     if damage == "missing limit":
         del content["limits"]["size"]
     if damage == "a word":
         content["limits"]["size"]["warn"] = "small"
+    if damage == "NaN":
+        content["intercept"] = float("nan")
     path = tmp_path / "quality.json"
-    path.write_text(json.dumps(content) if damage in ("missing limit", "a word") else damage)
+    path.write_text(json.dumps(content) if damage in ("missing limit", "a word", "NaN") else damage)
     with pytest.raises(InputError, match=r"quality\.json: not a quality file"):
         Gate.read(path)
 
