@@ -14,7 +14,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from boneage_roi.errors import InputError
 from boneage_roi.runs import write_atomically
+
+HALF = "_half"
+"""Ending of the name of a weight that is stored as float16."""
 
 PIXEL_MEAN = 0.5
 PIXEL_STD = 0.5
@@ -103,7 +107,11 @@ def export_onnx(
     output_names: list[str],
     dynamic: dict[str, dict[int, str]] | None = None,
 ) -> None:
-    """Write a network as ONNX with its weights stored as float16, which halves the file; arithmetic stays float32."""
+    """Write a network as ONNX with its weights stored as float16, which halves the file; arithmetic stays float32.
+
+    Weights keep their names and batch norms stay apart, so that :func:`load_onnx` can go on from the file; ONNX Runtime
+    folds them when it opens it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".onnx.tmp")
     network.eval().cpu()
@@ -118,10 +126,28 @@ def export_onnx(
             dynamic_axes=dynamic,
             opset_version=17,
             dynamo=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
         )
     model = onnx.load(str(temporary))
     temporary.unlink()
     write_atomically(path, halve_weights(model).SerializeToString())
+
+
+def load_onnx(network: nn.Module, path: Path) -> None:
+    """Fill a network with the weights that :func:`export_onnx` wrote of one like it.
+
+    Raises:
+        InputError: the file is of another network, or of a version that did not keep the names.
+    """
+    stored = {
+        tensor.name.removesuffix(HALF): torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+        for tensor in onnx.load(str(path)).graph.initializer
+    }
+    wanted = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    if any(name not in stored or stored[name].shape != value.shape for name, value in wanted.items()):
+        raise InputError(f"{path}: not the weights of the network that the settings ask for; train from nothing")
+    network.load_state_dict({name: stored[name] for name in wanted}, strict=False)
 
 
 def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -129,9 +155,9 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = model.graph
     casts = []
     for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256 or len(tensor.dims) < 2:
             continue
-        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name + "_half")
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name + HALF)
         casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
         tensor.CopyFrom(half)
     nodes = [*casts, *graph.node]

@@ -12,6 +12,7 @@ import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
 from boneage_roi.configs.schema import RegionConfig  # noqa: E402
+from boneage_roi.errors import InputError  # noqa: E402
 from boneage_roi.fusion.features import HandReadings  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
 from boneage_roi.fusion.train import export_layer, export_trees, tree_settings  # noqa: E402
@@ -20,7 +21,7 @@ from boneage_roi.regional_models.model import RegionNet  # noqa: E402
 from boneage_roi.regional_models.train import export_region  # noqa: E402
 from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
 from boneage_roi.segmentation.model import HandUNet  # noqa: E402
-from boneage_roi.training import export_onnx, halve_weights  # noqa: E402
+from boneage_roi.training import export_onnx, halve_weights, load_onnx  # noqa: E402
 
 Arrays = dict[str, np.ndarray]
 
@@ -32,6 +33,7 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
             torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.1)
     return network.eval()
 
@@ -75,6 +77,23 @@ def test_region_network_survives_export(tmp_path: Path) -> None:
             "sex": np.ones(hands, np.float32),
         }
         assert max(difference(network, path, inputs)) < 0.01
+
+
+def test_an_exported_network_can_be_gone_on_from(tmp_path: Path) -> None:
+    network, path = lively(RegionNet(5, pretrained=False)), tmp_path / "carpal.onnx"
+    export_region(network, Region.CARPAL, RegionConfig(size=(64, 64)), path)
+    other = RegionNet(5, pretrained=False)
+    load_onnx(other, path)
+    for name, value in network.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(other.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    network, path = lively(RegionNet(5, pretrained=False)), tmp_path / "carpal.onnx"
+    export_region(network, Region.CARPAL, RegionConfig(size=(64, 64)), path)
+    with pytest.raises(InputError, match="not the weights of the network"):
+        load_onnx(RegionNet(4, pretrained=False), path)
 
 
 def test_hand_unet_survives_export(tmp_path: Path) -> None:

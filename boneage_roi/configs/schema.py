@@ -95,13 +95,15 @@ class TrainConfig(_Strict):
     """Everything of one run; ``training_data`` and ``license_note`` go into the bundle's card.
 
     ``sharper_images`` names a folder beside the data set's table with images of some hands at a higher resolution:
-    those of ``train`` hands train the region networks beside the others.
+    those of ``train`` hands train the region networks beside the others. ``start`` names a bundle to go on from, by its
+    folder or as ``default``: its segmenter and detector are taken over and its region networks trained further.
     """
 
     name: str = "default"
     training_data: str = "Not described."
     license_note: str = "No licence note."
     seed: int = 0
+    start: str | None = None
     sharper_images: str | None = None
     frame_size: tuple[Count, Count] = (512, 416)
     split: SplitConfig = SplitConfig()

@@ -4,6 +4,11 @@ from typing import Any
 
 from boneage_roi.configs.schema import TrainConfig
 
+STARTED = """
+
+The training went on from an earlier bundle: its hand mask and its region detector are used as they were, with what was
+measured of them then, and its region networks were trained further."""
+
 
 def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, int]) -> str:
     """Markdown for ``MODEL_CARD.md``.
@@ -47,7 +52,7 @@ is not a chronological age, and the interval of a single hand spans years.
 
 Split by a hash of the patient: {counts.get("train", 0)} images train the segmenter, the detector and the region
 networks; {counts.get("fusion", 0)} hands train the fusion and its intervals; {counts.get("test", 0)} hands were seen by
-no stage.
+no stage.{STARTED if config.start else ""}
 
 ## Accuracy
 

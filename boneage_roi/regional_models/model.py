@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from boneage_roi.regional_models.cbam import CBAM
+from boneage_roi.regional_models.depthwise import DepthwiseConv
 from boneage_roi.regions import AGE_BINS
 from boneage_roi.training import PIXEL_MEAN, PIXEL_STD, load_imagenet
 
@@ -30,6 +31,9 @@ class Backbone(nn.Module):
             load_imagenet(network)
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.blocks = network.blocks[:stages]
+        for layer in (layer for block in self.blocks for layer in block):
+            if layer.conv_dw.kernel_size == (5, 5) and layer.conv_dw.stride == (1, 1):
+                layer.conv_dw = DepthwiseConv.of(layer.conv_dw)
         widths = [int(block[-1].conv_pwl.out_channels) for block in self.blocks[1:]]
         places = {str(stages - 2): widths[-2], str(stages - 1): widths[-1]} if attention else {}
         self.attention = nn.ModuleDict({place: CBAM(width) for place, width in places.items()})

@@ -19,13 +19,16 @@ from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSa
 from boneage_roi.regional_models.model import RegionNet
 from boneage_roi.regions import AGE_BINS, Region
 from boneage_roi.runs import Run
-from boneage_roi.training import export_onnx, fit, one_cycle
+from boneage_roi.training import export_onnx, fit, load_onnx, one_cycle
 
 
-def train_region(run: Run, region: Region) -> dict[str, Any]:
+def train_region(run: Run, region: Region, start: Path | None = None) -> dict[str, Any]:
     """Train, measure and export one region's CNN into ``run/regions/<region>``; does nothing when that is done.
 
     Needs the run's frames and, but for the whole hand, its boxes.
+
+    Args:
+        start: an exported network of this region to go on from instead of ImageNet.
 
     Returns:
         Mean absolute error in months on the ``fusion`` split, and on how many hands the region was found.
@@ -35,7 +38,9 @@ def train_region(run: Run, region: Region) -> dict[str, Any]:
         return metrics
     config, folder = run.config.regions[region], run.stage(stage)
     lightning.seed_everything(run.config.seed, verbose=False)
-    network = build_network(config)
+    network = build_network(config if start is None else config.model_copy(update={"pretrained": False}))
+    if start is not None:
+        load_onnx(network, start)
     images = [_train_round(network, run, region, number) for number in range(1, len(config.rounds) + 1)]
     export_region(network, region, config, folder / f"{region}.onnx")
     samples = load_samples(run, region, config.size, config.margin, "fusion")
