@@ -41,7 +41,8 @@ def main(
 def variant_run(run: Run, region: Region, name: str, epochs: int) -> Run:
     """The run folder of a variant."""
     changed = dict(VARIANTS[name])
-    one = RoundConfig(epochs=epochs, augmentation=changed.pop("augmentation", 0.4))
+    augmentation = changed.pop("augmentation", 0.4)
+    one = RoundConfig(epochs=epochs, augmentation=augmentation, bad_exports=0.3 if augmentation else 0.0)
     settings = run.config.regions[region].model_copy(update={"rounds": (one,), **changed})
     variant = Run(run.path / "ablations" / name)
     variant.write_config(run.config.model_copy(update={"name": name, "regions": {region: settings}}))

@@ -53,6 +53,7 @@ class RoundConfig(_Strict):
     Attributes:
         size: (height, width) of the crops in this round, pixels; None is the region's own. Smaller ones train faster.
         augmentation: strength of the random changes, 0 is none.
+        bad_exports: share of the hands that come coarse, noisy or as a bad JPEG.
         frozen_stages: how many of the backbone's stages are no longer trained, and its stem with the first of them.
         warm_up: share of the steps in which the learning rate rises.
     """
@@ -60,6 +61,7 @@ class RoundConfig(_Strict):
     epochs: Count
     size: tuple[Count, Count] | None = None
     augmentation: Fraction = 1.0
+    bad_exports: Fraction = 0.3
     frozen_stages: Annotated[int, Field(ge=0)] = 0
     learning_rate: Rate = 1e-3
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3

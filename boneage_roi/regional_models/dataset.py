@@ -14,9 +14,6 @@ from boneage_roi.regional_models.crops import Crops
 CONTEXT = 1.25
 """How much larger than the network's input the cached crops are."""
 
-POOR_EXPORTS = 0.3
-"""Share of the hands that training sees coarse, noisy or as a bad JPEG, whatever the strength of the augmentation."""
-
 
 @dataclass(frozen=True, eq=False)
 class RegionSample:
@@ -31,16 +28,25 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
     """Samples padded to the region's most crops: crops (C, 1, h, w), present (C,), places (C, 4), sex, age.
 
     With an ``augmentation`` above 0 each hand is mirrored half of the time and each crop turned, moved, scaled and
-    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop; some hands come as from a bad export.
+    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop. A share ``bad_exports`` of the hands comes
+    coarse, noisy or as a bad JPEG.
     """
 
     def __init__(
-        self, samples: list[RegionSample], size: tuple[int, int], max_crops: int, *, seed: int, augmentation: float = 0
+        self,
+        samples: list[RegionSample],
+        size: tuple[int, int],
+        max_crops: int,
+        *,
+        seed: int,
+        augmentation: float = 0,
+        bad_exports: float = 0,
     ) -> None:
         self.samples = samples
         self.size = size
         self.max_crops = max_crops
         self.augmentation = augmentation
+        self.bad_exports = bad_exports
         self.random = np.random.default_rng(seed)
 
     def __len__(self) -> int:
@@ -57,7 +63,7 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         flip = self.augmentation > 0 and self.random.random() < 0.5
         if flip:
             places[:count, 0] = 1 - places[:count, 0]
-        spoil = poor_export(self.random) if self.augmentation and self.random.random() < POOR_EXPORTS else None
+        spoil = poor_export(self.random) if self.random.random() < self.bad_exports else None
         for position, crop in enumerate(sample.crops.pixels):
             pixels = spoil(crop) if spoil else crop
             crops[position, 0] = self._augmented(pixels, flip) if self.augmentation else self._middle(pixels)

@@ -56,7 +56,8 @@ def _train_round(network: RegionNet, run: Run, region: Region, number: int) -> i
     settings = config.rounds[number - 1]
     size, seed = settings.size or config.size, run.config.seed + number
     samples = load_samples(run, region, size, config.margin, "train")
-    dataset = RegionDataset(samples, size, region.max_crops, seed=seed, augmentation=settings.augmentation)
+    changes = {"augmentation": settings.augmentation, "bad_exports": settings.bad_exports}
+    dataset = RegionDataset(samples, size, region.max_crops, seed=seed, **changes)
     batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
     module, folder = _LitRegion(network, config, settings), run.stage(f"regions/{region}")
     fit(module, batches, epochs=settings.epochs, folder=folder, name=f"round{number}")

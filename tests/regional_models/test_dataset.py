@@ -13,10 +13,11 @@ from boneage_roi.regional_models.dataset import RegionDataset, RegionSample
 SIZE = (40, 32)
 
 
-def dataset(augmentation: float) -> RegionDataset:
+def dataset(augmentation: float, bad_exports: float = 0) -> RegionDataset:
     picture = np.random.default_rng(0).integers(0, 255, (1, 50, 40), dtype=np.uint8)
     crops = Crops(picture, np.array([[0.3, 0.5, 0.2, 0.2]], np.float32), 0.9)
-    return RegionDataset([RegionSample(crops, 120.0, 1.0)], SIZE, 2, seed=0, augmentation=augmentation)
+    changes = {"augmentation": augmentation, "bad_exports": bad_exports}
+    return RegionDataset([RegionSample(crops, 120.0, 1.0)], SIZE, 2, seed=0, **changes)
 
 
 def test_without_augmentation_the_middle_is_given_every_time() -> None:
@@ -58,9 +59,9 @@ def test_a_bad_export_spoils_all_crops_of_a_hand_alike() -> None:
     assert min(changes) < 1.5 < 4 < max(changes)
 
 
-def test_some_hands_come_from_a_bad_export_however_weak_the_augmentation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_many_hands_come_from_a_bad_export_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "poor_export", lambda random: np.zeros_like)
-    hands = dataset(0.01)
-    spoilt = sum(float(hands[0][0].max()) < 0.1 for _ in range(300))
-    assert spoilt / 300 == pytest.approx(module.POOR_EXPORTS, abs=0.1)
-    assert float(dataset(0)[0][0].max()) > 0.5
+    for share in (0.0, 0.3, 1.0):
+        hands = dataset(0.01, bad_exports=share)
+        spoilt = sum(float(hands[0][0].max()) < 0.1 for _ in range(300))
+        assert spoilt / 300 == pytest.approx(share, abs=0.1)
