@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_input
+from torch.nn.utils import skip_init
 
 TINY = 12
 """Maps of up to so many places are worth the matrix product."""
@@ -21,8 +22,10 @@ class DepthwiseConv(nn.Conv2d):
     @classmethod
     def of(cls, conv: nn.Conv2d) -> Self:
         """The same convolution, with the very weights of another."""
-        size, padding = conv.kernel_size, conv.padding
-        made = cls(conv.in_channels, conv.out_channels, size, padding=padding, groups=conv.groups, bias=False)  # type: ignore[arg-type]
+        settings = {"padding": conv.padding, "groups": conv.groups, "bias": False}
+        made: Self = skip_init(  # type: ignore[no-untyped-call]
+            cls, conv.in_channels, conv.out_channels, conv.kernel_size, **settings
+        )
         made.weight = conv.weight
         return made
 
