@@ -23,7 +23,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-sex": {"sex": False},
     "no-cbam": {"attention": False},
     "no-label-distribution": {"distribution_weight": 0.0, "l1_weight": 1.0},
-    "no-augmentation": {"augmentation": 0.0},
+    "no-augmentation": {"augmentation": 0.0, "bad_exports": 0.0},
     "no-pretraining": {"pretrained": False},
 }
 SHARED = ("manifest.csv", "annotations", "segmenter", "detector", "frames", "boxes.csv")
@@ -41,8 +41,8 @@ def main(
 def variant_run(run: Run, region: Region, name: str, epochs: int) -> Run:
     """The run folder of a variant."""
     changed = dict(VARIANTS[name])
-    augmentation = changed.pop("augmentation", 0.4)
-    one = RoundConfig(epochs=epochs, augmentation=augmentation, bad_exports=0.3 if augmentation else 0.0)
+    in_round = {name: changed.pop(name) for name in ("augmentation", "bad_exports") if name in changed}
+    one = RoundConfig(epochs=epochs, **({"augmentation": 0.4} | in_round))
     settings = run.config.regions[region].model_copy(update={"rounds": (one,), **changed})
     variant = Run(run.path / "ablations" / name)
     variant.write_config(run.config.model_copy(update={"name": name, "regions": {region: settings}}))

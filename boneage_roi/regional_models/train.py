@@ -38,7 +38,7 @@ def train_region(run: Run, region: Region, start: Path | None = None) -> dict[st
         return metrics
     config, folder = run.config.regions[region], run.stage(stage)
     lightning.seed_everything(run.config.seed, verbose=False)
-    network = build_network(config if start is None else config.model_copy(update={"pretrained": False}))
+    network = build_network(config)
     if start is not None:
         load_onnx(network, start)
     images = [_train_round(network, run, region, number) for number in range(1, len(config.rounds) + 1)]

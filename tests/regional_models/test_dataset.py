@@ -65,3 +65,4 @@ def test_as_many_hands_come_from_a_bad_export_as_asked_for(monkeypatch: pytest.M
         hands = dataset(0.01, bad_exports=share)
         spoilt = sum(float(hands[0][0].max()) < 0.1 for _ in range(300))
         assert spoilt / 300 == pytest.approx(share, abs=0.1)
+    assert float(dataset(0)[0][0].max()) > 0.5
