@@ -80,7 +80,10 @@ def fit(
         num_sanity_val_steps=0,
     )
     last = folder / f"{name}.ckpt"
-    trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None, weights_only=False)
+    try:
+        trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None, weights_only=False)
+    except SystemExit:  # what Lightning makes of Ctrl-C, without a word
+        raise KeyboardInterrupt from None
 
 
 def one_cycle(

@@ -30,6 +30,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
         f"| {condition} | {measured['n']} | {measured['iou']:.3f} | {measured['dice']:.3f} |"
         for condition, measured in segmenter["by_condition"].items()
     )
+    before = "" if config.start else "the segmenter, the detector and "
     quality = metrics["quality"]
     refused = ", ".join(f"{kind} {share:.1%}" for kind, share in quality["rejected"].items() if kind != "hand")
     return f"""# Model card: {config.name}
@@ -50,7 +51,7 @@ is not a chronological age, and the interval of a single hand spans years.
 
 {config.license_note}
 
-Split by a hash of the patient: {counts.get("train", 0)} images train the segmenter, the detector and the region
+Split by a hash of the patient: {counts.get("train", 0)} images train {before}the region
 networks; {counts.get("fusion", 0)} hands train the fusion and its intervals; {counts.get("test", 0)} hands were seen by
 no stage.{STARTED if config.start else ""}
 
