@@ -21,16 +21,16 @@ Metrics = dict[str, Any]
 
 def segmenter_stage(run: Run) -> Metrics:
     """Train the segmenter of a prepared run, or take over that of the bundle that it starts from."""
-    bundle = _start(run)
-    return train_segmenter(run) if bundle is None else _take_over(run, bundle, "segmenter")
+    _take_over(run, "segmenter")
+    return train_segmenter(run)
 
 
 def detector_stage(run: Run) -> Metrics:
     """Cut out every hand, then train the detector on the annotated ones, or take over that of the starting bundle."""
     _needs(run, "segmenter", "train-segmenter")
     cache_frames(run)
-    bundle = _start(run)
-    return train_detector(run) if bundle is None else _take_over(run, bundle, "detector")
+    _take_over(run, "detector")
+    return train_detector(run)
 
 
 def region_stage(run: Run, region: Region) -> Metrics:
@@ -40,7 +40,7 @@ def region_stage(run: Run, region: Region) -> Metrics:
     if region is not Region.HAND:
         _needs(run, "detector", "train-detector")
         cache_boxes(run)
-    bundle = _start(run)
+    bundle = _start(run, f"regions/{region}")
     return train_region(run, region, start=None if bundle is None else bundle.file(f"regions/{region}.onnx"))
 
 
@@ -70,10 +70,10 @@ def train_everything(run: Run) -> Path:
     return export_bundle(run)
 
 
-def _start(run: Run) -> Bundle | None:
-    """The bundle that a run starts from."""
+def _start(run: Run, stage: str) -> Bundle | None:
+    """The bundle that a stage starts from; none when the stage is finished."""
     config = run.config
-    if config.start is None:
+    if config.start is None or run.metrics(stage) is not None:
         return None
     bundle = Bundle.load(None if config.start == "default" else config.start)
     its = bundle.manifest
@@ -86,13 +86,11 @@ def _start(run: Run) -> Bundle | None:
     return bundle
 
 
-def _take_over(run: Run, bundle: Bundle, stage: str) -> Metrics:
-    """Use a stage's network of a bundle, with what its training measured."""
-    if (metrics := run.metrics(stage)) is None:
-        metrics = bundle.manifest.metrics[stage]
+def _take_over(run: Run, stage: str) -> None:
+    """Use a stage's network of the bundle that the run starts from, with what its training measured."""
+    if (bundle := _start(run, stage)) is not None:
         shutil.copyfile(bundle.file(f"{stage}.onnx"), run.stage(stage) / f"{stage}.onnx")
-        run.finish(stage, metrics)
-    return metrics
+        run.finish(stage, bundle.manifest.metrics[stage])
 
 
 def _needs(run: Run, stage: str, command: str) -> None:

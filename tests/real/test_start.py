@@ -48,6 +48,12 @@ def test_a_region_network_goes_on_from_the_bundles(tiny_run: Run, started_run: R
         torch.testing.assert_close(after[name], weight, rtol=0.01, atol=1e-3, msg=name)
 
 
+def test_a_finished_stage_does_not_ask_for_the_bundle(tiny_run: Run, started_run: Run) -> None:
+    segmenter_stage(started_run)
+    started_run.write_config(started_run.config.model_copy(update={"start": "a-folder-that-is-gone"}))
+    assert segmenter_stage(started_run) == tiny_run.metrics("segmenter")
+
+
 def test_a_bundle_of_other_sizes_is_refused(tiny_run: Run, started_run: Run) -> None:
     config = started_run.config
     started_run.write_config(config.model_copy(update={"segmenter": SegmenterConfig(size=96)}))
