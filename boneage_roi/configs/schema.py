@@ -56,6 +56,7 @@ class RoundConfig(_Strict):
         bad_exports: share of the hands that come coarse, noisy or as a bad JPEG.
         frozen_stages: how many of the backbone's stages are no longer trained, and its stem with the first of them.
         warm_up: share of the steps in which the learning rate rises.
+        keep: how much of the weights before the round is averaged into those after it (Wortsman et al., CVPR 2022).
     """
 
     epochs: Count
@@ -65,6 +66,7 @@ class RoundConfig(_Strict):
     frozen_stages: Annotated[int, Field(ge=0)] = 0
     learning_rate: Rate = 1e-3
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    keep: Fraction = 0.0
 
 
 class RegionConfig(_Strict):

@@ -38,8 +38,8 @@ def random_similarity(
 
 def poor_export(random: Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
     """What a bad export does to an image, alike to every crop of a hand: fewer pixels, noise, a coarse JPEG."""
-    factor, deviation = random.uniform(0.4, 1), random.uniform(0, 20) * (random.random() < 0.6)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(20, 80))] if random.random() < 0.6 else None
+    factor, deviation = random.uniform(0.3, 1), random.uniform(0, 16) * (random.random() < 0.6)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(12, 70))] if random.random() < 0.6 else None
 
     def spoil(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = image.shape

@@ -60,8 +60,17 @@ def _train_round(network: RegionNet, run: Run, region: Region, number: int) -> i
     dataset = RegionDataset(samples, size, region.max_crops, seed=seed, **changes)
     batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
     module, folder = _LitRegion(network, config, settings), run.stage(f"regions/{region}")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
     fit(module, batches, epochs=settings.epochs, folder=folder, name=f"round{number}")
+    average(network, before, settings.keep)
     return len(dataset)
+
+
+def average(network: RegionNet, before: dict[str, Tensor], keep: float) -> None:
+    """Move the weights and batch norms of a network back by a share ``keep`` of the way to those ``before``."""
+    after = network.state_dict()
+    mixed = {name: value.lerp(before[name], keep) for name, value in after.items() if value.is_floating_point()}
+    network.load_state_dict(mixed, strict=False)
 
 
 def build_network(config: RegionConfig) -> RegionNet:

@@ -48,6 +48,21 @@ def test_a_region_network_goes_on_from_the_bundles(tiny_run: Run, started_run: R
         torch.testing.assert_close(after[name], weight, rtol=0.01, atol=1e-3, msg=name)
 
 
+@pytest.mark.parametrize("keep", [0.0, 1.0])
+def test_a_round_can_keep_what_the_network_was(tiny_run: Run, started_run: Run, keep: float) -> None:
+    config = started_run.config
+    rounds = (RoundConfig(epochs=1, learning_rate=1e-3, keep=keep),)
+    settings = config.regions[Region.HAND].model_copy(update={"rounds": rounds})
+    started_run.write_config(config.model_copy(update={"regions": {Region.HAND: settings}}))
+    segmenter_stage(started_run)
+    region_stage(started_run, Region.HAND)
+    before, after = build_network(settings), build_network(settings)
+    load_onnx(before, tiny_run.bundle / "regions/hand.onnx")
+    load_onnx(after, started_run.path / "regions/hand/hand.onnx")
+    unchanged = [torch.equal(value, after.state_dict()[name]) for name, value in before.state_dict().items()]
+    assert all(unchanged) == (keep == 1)
+
+
 def test_a_finished_stage_does_not_ask_for_the_bundle(tiny_run: Run, started_run: Run) -> None:
     segmenter_stage(started_run)
     started_run.write_config(started_run.config.model_copy(update={"start": "a-folder-that-is-gone"}))
