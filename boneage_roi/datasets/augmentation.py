@@ -1,13 +1,14 @@
 """Random changes of pose and of grey values that every stage trains with."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from boneage_roi.values import FloatImage
+from boneage_roi.imaging.intensity import stretch
+from boneage_roi.values import FloatImage, HandMask, Radiograph
 
 
 def random_similarity(
@@ -36,23 +37,36 @@ def random_similarity(
     return np.column_stack([rotation, offset])
 
 
-def poor_export(random: Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """What a bad export does to an image, alike to every crop of a hand: fewer pixels, noise, a coarse JPEG."""
-    factor, deviation = random.uniform(0.3, 1), random.uniform(0, 16) * (random.random() < 0.6)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(12, 70))] if random.random() < 0.6 else None
+def poor_export(random: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image (H, W) after a bad export: noisy, with a pattern of lines, a coarse JPEG; one of them at least."""
+    noise, lines, jpeg = (random.random() < share for share in (0.6, 0.15, 0.6))
+    greys = image.astype(np.float32)
+    if lines:
+        rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+        angle, waves = random.uniform(0, np.pi), 2 * np.pi / random.uniform(2.1, 12)
+        phase = waves * (rows * np.sin(angle) + columns * np.cos(angle))
+        greys += random.uniform(0, 8) * np.sin(phase).astype(np.float32)
+    if noise or not (lines or jpeg):
+        greys += random.uniform(0, 12) * random.standard_normal(image.shape, np.float32)
+    spoiled = np.asarray(greys.clip(0, 255), np.uint8)
+    if jpeg:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(15, 80))]
+        spoiled = np.asarray(cv2.imdecode(cv2.imencode(".jpg", spoiled, quality)[1], cv2.IMREAD_GRAYSCALE), np.uint8)
+    return spoiled
 
-    def spoil(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = image.shape
-        small = cv2.resize(
-            image, (max(round(width * factor), 8), max(round(height * factor), 8)), interpolation=cv2.INTER_AREA
-        )
-        if deviation:
-            small = (small + random.normal(0, deviation, small.shape)).clip(0, 255).astype(np.uint8)
-        if quality:
-            small = np.asarray(cv2.imdecode(cv2.imencode(".jpg", small, quality)[1], cv2.IMREAD_GRAYSCALE))
-        return np.asarray(cv2.resize(small, (width, height)), np.uint8)
 
-    return spoil
+def poor_file(random: Generator, radiograph: Radiograph, mask: HandMask) -> tuple[Radiograph, HandMask]:
+    """A radiograph and its hand as they come back from a bad export, half of the time with fewer pixels."""
+    height, width = radiograph.pixels.shape
+    factor = random.uniform(0.4, 1) if random.random() < 0.5 else 1.0
+    small = (round(width * factor), round(height * factor))
+    whole = np.asarray(radiograph.pixels * 255, np.uint8)
+    pixels = np.asarray(cv2.resize(whole, small, interpolation=cv2.INTER_AREA), np.uint8)
+    if random.random() < 0.9:
+        pixels = poor_export(random, pixels)
+    hand = cv2.resize(mask.pixels.astype(np.uint8), small, interpolation=cv2.INTER_NEAREST).astype(bool)
+    wrist, knuckle = ((factor * (x + 0.5) - 0.5, factor * (y + 0.5) - 0.5) for x, y in (mask.wrist, mask.middle_mcp))
+    return replace(radiograph, pixels=stretch(pixels)), replace(mask, pixels=hand, wrist=wrist, middle_mcp=knuckle)
 
 
 def random_intensity(random: Generator, image: FloatImage, strength: float = 1.0) -> FloatImage:

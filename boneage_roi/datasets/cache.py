@@ -1,7 +1,8 @@
 """What exported networks made of every hand of a run, kept so that each later stage trains on it.
 
-``frames.npy`` holds all hand frames, ``boxes.csv`` the regions found in them, ``readings/<split>/<region>.npz`` what
-a region's CNN says. Rows of arrays are in the order of the run's manifest.
+``frames.npy`` holds all hand frames, ``spoiled.npy`` those of bad exports of ``train`` hands, ``boxes.csv`` the regions
+found in the frames, ``readings/<split>/<region>.npz`` what a region's CNN says. Rows of arrays are in the order of the
+run's manifest.
 """
 
 from pathlib import Path
@@ -24,6 +25,7 @@ class FrameCache:
     def __init__(self, run: Run) -> None:
         self._table = pd.read_csv(frames_folder(run) / "frames.csv", dtype={"id": str}).set_index("id")
         self._pixels = np.load(frames_folder(run) / "frames.npy", mmap_mode="r")
+        self._spoiled = np.load(frames_folder(run) / "spoiled.npy", mmap_mode="r")
         self._row = {key: row for row, key in enumerate(self._table.index)}
 
     @property
@@ -37,6 +39,10 @@ class FrameCache:
 
     def __getitem__(self, key: str) -> HandFrame:
         return HandFrame(np.asarray(self._pixels[self._row[key]]), self._map(key), bool(self._table.inverted[key]))
+
+    def spoiled(self, key: str) -> HandFrame:
+        """The frame of a bad export of a ``train`` hand."""
+        return HandFrame(np.asarray(self._spoiled[self._row[key]]), self._map(key), bool(self._table.inverted[key]))
 
     def from_shares(self, key: str) -> NDArray[np.float64]:
         """The affine map (2, 3) that takes points given as shares of the image's width and height to frame pixels."""

@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from boneage_roi.datasets.augmentation import poor_file
 from boneage_roi.datasets.cache import (
     FrameCache,
     frames_folder,
@@ -38,14 +39,20 @@ PAIRS = 2
 
 
 def cache_frames(run: Run) -> None:
-    """Segment every radiograph and keep its hand frame; needs the trained segmenter."""
+    """Segment every radiograph and keep its hand frame; needs the trained segmenter.
+
+    Of the ``train`` hands the frame of a bad export is kept too.
+    """
     folder = frames_folder(run)
     if (folder / "frames.csv").is_file():
         return
     segmenter, size = Segmenter(run.stage("segmenter") / "segmenter.onnx"), run.config.frame_size
     hands = list(run.manifest.itertuples())
-    partial = folder / "frames.partial.npy"
-    pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(hands), *size))
+    partial = {name: folder / f"{name}.partial.npy" for name in ("frames", "spoiled")}
+    pixels, spoiled = (
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(hands), *size))
+        for path in partial.values()
+    )
 
     def work(position: int) -> dict[str, Any]:
         hand: Any = hands[position]
@@ -53,6 +60,9 @@ def cache_frames(run: Run) -> None:
         mask = segmenter(radiograph)
         frame = hand_frame(radiograph, mask, size)
         pixels[position] = frame.pixels
+        if hand.split == "train":
+            poor = poor_file(np.random.default_rng((run.config.seed, position)), radiograph, mask)
+            spoiled[position] = hand_frame(*poor, size).pixels
         height, width = radiograph.pixels.shape
         numbers = {f"m{index}": value for index, value in enumerate(frame.to_frame.ravel())}
         return {
@@ -65,8 +75,9 @@ def cache_frames(run: Run) -> None:
         }
 
     rows = list(in_threads(work, range(len(hands)), "hand frames"))
-    pixels.flush()
-    partial.replace(folder / "frames.npy")
+    for kept, (name, path) in zip((pixels, spoiled), partial.items(), strict=True):
+        kept.flush()
+        path.replace(folder / f"{name}.npy")
     write_atomically(folder / "frames.csv", pd.DataFrame(rows).to_csv(index=False))
 
 

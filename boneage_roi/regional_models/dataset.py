@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from boneage_roi.datasets.augmentation import poor_export, random_intensity, random_similarity
+from boneage_roi.datasets.augmentation import random_intensity, random_similarity
 from boneage_roi.regional_models.crops import Crops
 
 CONTEXT = 1.25
@@ -17,19 +18,23 @@ CONTEXT = 1.25
 
 @dataclass(frozen=True, eq=False)
 class RegionSample:
-    """One hand's crops (cut with ``CONTEXT``), bone age in months, sex as 1 for male and 0 for female."""
+    """One hand's crops (cut with ``CONTEXT``), bone age in months, sex as 1 for male and 0 for female.
+
+    ``spoiled`` are the pixels of the same crops of a bad export.
+    """
 
     crops: Crops
     boneage: float
     male: float
+    spoiled: NDArray[np.uint8] | None = None
 
 
 class RegionDataset(Dataset[tuple[Tensor, ...]]):
     """Samples padded to the region's most crops: crops (C, 1, h, w), present (C,), places (C, 4), sex, age.
 
     With an ``augmentation`` above 0 each hand is mirrored half of the time and each crop turned, moved, scaled and
-    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop. A share ``bad_exports`` of the hands comes
-    coarse, noisy or as a bad JPEG.
+    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop. Of a share ``bad_exports`` of
+    the hands the spoiled crops are given.
     """
 
     def __init__(
@@ -63,10 +68,11 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         flip = self.augmentation > 0 and self.random.random() < 0.5
         if flip:
             places[:count, 0] = 1 - places[:count, 0]
-        spoil = poor_export(self.random) if self.random.random() < self.bad_exports else None
-        for position, crop in enumerate(sample.crops.pixels):
-            pixels = spoil(crop) if spoil else crop
-            crops[position, 0] = self._augmented(pixels, flip) if self.augmentation else self._middle(pixels)
+        pixels = sample.crops.pixels
+        if sample.spoiled is not None and self.random.random() < self.bad_exports:
+            pixels = sample.spoiled
+        for position, crop in enumerate(pixels):
+            crops[position, 0] = self._augmented(crop, flip) if self.augmentation else self._middle(crop)
         age, male = np.float32(sample.boneage), np.float32(sample.male)
         return (
             torch.from_numpy(crops),

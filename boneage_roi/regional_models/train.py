@@ -1,5 +1,6 @@
 """Training one region's CNN on the ``train`` split, measuring it on the ``fusion`` split, exporting it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,16 @@ def load_samples(run: Run, region: Region, size: tuple[int, int], margin: float,
     samples = []
     hand: Any
     for hand in track(list(wanted.itertuples()), f"{region} crops"):
-        crops = cut_crops(frames[str(hand.id)], boxes.get(str(hand.id), []), region, size, margin, CONTEXT)
-        if crops is not None:
-            samples.append(RegionSample(crops, float(hand.boneage), float(hand.sex == "M")))
+        key = str(hand.id)
+        cut = partial(cut_crops, boxes=boxes.get(key, []), region=region, size=size, margin=margin, context=CONTEXT)
+        if (crops := cut(frames[key])) is None:
+            continue
+        spoiled = cut(frames.spoiled(key)) if split == "train" else None
+        samples.append(
+            RegionSample(
+                crops, float(hand.boneage), float(hand.sex == "M"), None if spoiled is None else spoiled.pixels
+            )
+        )
     return samples
 
 
