@@ -32,8 +32,12 @@ from boneage_roi.training import export_onnx, fit, one_cycle
 
 LABEL_SIGMA = 8.0
 REGION_DROPOUT = 0.1
-BALANCE = 0.02
+BALANCE = 0.05
 """Weight of the bias term: more makes the bias smaller and the single error larger."""
+COUNTERWEIGHT = 1.0
+"""How often the trees are shown the layer's mean error of a hand's sex and age beside the error of the hand itself."""
+FEW = 30
+"""Of so many hands the mean error of a sex and age band counts for half."""
 BIAS_MEMORY = 200
 MOST_ROUNDS = 400
 
@@ -54,7 +58,7 @@ def train_fusion(run: Run) -> dict[str, Any]:
     hands, ages = load_hands(run)
     fitted = cross_fit(hands, ages, run)
     path = _boosting_path(fitted, run)
-    best = int(np.abs(fitted.ages - fitted.layer_ages - path).mean(axis=1).argmin())
+    best = int(np.abs(fitted.corrections - path).mean(axis=1).argmin())
     rounds, boosted = 10 * (best + 1), fitted.layer_ages + path[best]
     trees = lightgbm.train(tree_settings(run.config.seed), _tree_data(fitted, slice(None)), rounds)
     export_layer(fitted.committee, hands, folder / "rb_fcl.onnx")
@@ -97,6 +101,18 @@ class CrossFitted:
     @property
     def layer_ages(self) -> Floats:
         return moments(self.distributions)[0]
+
+    @property
+    def corrections(self) -> Floats:
+        """What the trees are to add to the layer's ages (N,), months.
+
+        A loss on single hands draws the ages towards the middle, so they also get what the layer is off by on average
+        in each sex and age band, the less the fewer hands it has.
+        """
+        missing = self.ages - self.layer_ages
+        band = 2 * np.digitize(self.ages, AGE_BAND_EDGES[1:-1]) + (self.hands.sex > 0)
+        total, count = np.bincount(band, missing), np.bincount(band)
+        return np.asarray(missing + COUNTERWEIGHT * (total / (count + FEW))[band], np.float32)
 
 
 def cross_fit(hands: HandReadings, ages: Floats, run: Run) -> CrossFitted:
@@ -188,8 +204,7 @@ def tree_settings(seed: int) -> dict[str, Any]:
 
 
 def _tree_data(fitted: CrossFitted, rows: Any) -> lightgbm.Dataset:
-    residual = fitted.ages - fitted.layer_ages
-    return lightgbm.Dataset(fitted.inputs[rows], residual[rows], free_raw_data=False)
+    return lightgbm.Dataset(fitted.inputs[rows], fitted.corrections[rows], free_raw_data=False)
 
 
 def _boosting_path(fitted: CrossFitted, run: Run) -> NDArray[np.float64]:

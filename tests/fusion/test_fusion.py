@@ -19,6 +19,7 @@ from boneage_roi.fusion.features import (  # noqa: E402
 )
 from boneage_roi.fusion.intervals import KNOTS, Intervals  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
+from boneage_roi.fusion.train import COUNTERWEIGHT, FEW, CrossFitted  # noqa: E402
 from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
 from boneage_roi.values import RegionReading  # noqa: E402
 
@@ -119,6 +120,19 @@ def test_trees_see_that_a_region_is_absent() -> None:
     assert (by_region[1] != ABSENT).all()
     np.testing.assert_allclose(by_region[0, 0], by_region[1, 0])
     assert seen[:, -1].tolist() == [1, 0]
+
+
+def test_the_trees_also_get_the_mean_error_of_each_sex_and_age_band() -> None:
+    hands = hands_of(400)
+    said = np.stack([gaussian(age) for age in np.linspace(70, 170, 400)])
+    ages = moments(said)[0]
+    girls = (hands.sex == 0) & (ages > 140) & (ages < 160)
+    true = (ages + 6 * girls).astype(np.float32)
+    fitted = CrossFitted(Committee([]), hands, true, said, tree_features(hands, said))
+    band = (hands.sex == 0) & (true >= 132) & (true < 168)
+    mean = 6 * girls.sum() / (band.sum() + FEW)
+    np.testing.assert_allclose(fitted.corrections[band], 6 * girls[band] + COUNTERWEIGHT * mean, atol=0.01)
+    np.testing.assert_allclose(fitted.corrections[hands.sex == 1], 0, atol=0.01)
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9])
