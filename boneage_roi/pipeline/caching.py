@@ -44,7 +44,9 @@ def cache_frames(run: Run) -> None:
     Of the ``train`` hands the frame of a bad export is kept too.
     """
     folder = frames_folder(run)
-    if (folder / "frames.csv").is_file():
+    if all(
+        (folder / name).is_file() for name in ("frames.csv", "spoiled.npy")
+    ):  # earlier versions kept no spoiled ones
         return
     segmenter, size = Segmenter(run.stage("segmenter") / "segmenter.onnx"), run.config.frame_size
     hands = list(run.manifest.itertuples())
