@@ -5,6 +5,7 @@ found in the frames, ``readings/<split>/<region>.npz`` what a region's CNN says.
 run's manifest.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ class FrameCache:
 
     def spoiled(self, key: str) -> HandFrame:
         """The frame of a bad export of a ``train`` hand."""
-        return HandFrame(np.asarray(self._spoiled[self._row[key]]), self._map(key), bool(self._table.inverted[key]))
+        return replace(self[key], pixels=np.asarray(self._spoiled[self._row[key]]))
 
     def from_shares(self, key: str) -> NDArray[np.float64]:
         """The affine map (2, 3) that takes points given as shares of the image's width and height to frame pixels."""

@@ -44,9 +44,8 @@ def cache_frames(run: Run) -> None:
     Of the ``train`` hands the frame of a bad export is kept too.
     """
     folder = frames_folder(run)
-    if all(
-        (folder / name).is_file() for name in ("frames.csv", "spoiled.npy")
-    ):  # earlier versions kept no spoiled ones
+    # Earlier versions wrote no frames of bad exports.
+    if (folder / "frames.csv").is_file() and (folder / "spoiled.npy").is_file():
         return
     segmenter, size = Segmenter(run.stage("segmenter") / "segmenter.onnx"), run.config.frame_size
     hands = list(run.manifest.itertuples())

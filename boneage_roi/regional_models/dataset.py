@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -20,21 +19,21 @@ CONTEXT = 1.25
 class RegionSample:
     """One hand's crops (cut with ``CONTEXT``), bone age in months, sex as 1 for male and 0 for female.
 
-    ``spoiled`` are the pixels of the same crops of a bad export.
+    ``spoiled`` are the same crops of a bad export.
     """
 
     crops: Crops
     boneage: float
     male: float
-    spoiled: NDArray[np.uint8] | None = None
+    spoiled: Crops | None = None
 
 
 class RegionDataset(Dataset[tuple[Tensor, ...]]):
     """Samples padded to the region's most crops: crops (C, 1, h, w), present (C,), places (C, 4), sex, age.
 
     With an ``augmentation`` above 0 each hand is mirrored half of the time and each crop turned, moved, scaled and
-    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop. Of a share ``bad_exports`` of
-    the hands the spoiled crops are given.
+    changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop. Of a share ``bad_exports`` of the
+    hands the spoiled crops are given.
     """
 
     def __init__(
@@ -68,10 +67,10 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         flip = self.augmentation > 0 and self.random.random() < 0.5
         if flip:
             places[:count, 0] = 1 - places[:count, 0]
-        pixels = sample.crops.pixels
+        given = sample.crops
         if sample.spoiled is not None and self.random.random() < self.bad_exports:
-            pixels = sample.spoiled
-        for position, crop in enumerate(pixels):
+            given = sample.spoiled
+        for position, crop in enumerate(given.pixels):
             crops[position, 0] = self._augmented(crop, flip) if self.augmentation else self._middle(crop)
         age, male = np.float32(sample.boneage), np.float32(sample.male)
         return (

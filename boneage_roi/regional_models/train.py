@@ -96,14 +96,9 @@ def load_samples(run: Run, region: Region, size: tuple[int, int], margin: float,
     for hand in track(list(wanted.itertuples()), f"{region} crops"):
         key = str(hand.id)
         cut = partial(cut_crops, boxes=boxes.get(key, []), region=region, size=size, margin=margin, context=CONTEXT)
-        if (crops := cut(frames[key])) is None:
-            continue
-        spoiled = cut(frames.spoiled(key)) if split == "train" else None
-        samples.append(
-            RegionSample(
-                crops, float(hand.boneage), float(hand.sex == "M"), None if spoiled is None else spoiled.pixels
-            )
-        )
+        if (crops := cut(frames[key])) is not None:
+            spoiled = cut(frames.spoiled(key)) if split == "train" else None
+            samples.append(RegionSample(crops, float(hand.boneage), float(hand.sex == "M"), spoiled))
     return samples
 
 

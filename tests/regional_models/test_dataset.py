@@ -13,9 +13,10 @@ SIZE = (40, 32)
 
 def dataset(augmentation: float, bad_exports: float = 0) -> RegionDataset:
     picture = np.random.default_rng(0).integers(0, 255, (1, 50, 40), dtype=np.uint8)
-    crops = Crops(picture, np.array([[0.3, 0.5, 0.2, 0.2]], np.float32), 0.9)
+    places = np.array([[0.3, 0.5, 0.2, 0.2]], np.float32)
+    crops, spoiled = Crops(picture, places, 0.9), Crops(np.zeros_like(picture), places, 0.9)
     changes = {"augmentation": augmentation, "bad_exports": bad_exports}
-    return RegionDataset([RegionSample(crops, 120.0, 1.0, np.zeros_like(picture))], SIZE, 2, seed=0, **changes)
+    return RegionDataset([RegionSample(crops, 120.0, 1.0, spoiled)], SIZE, 2, seed=0, **changes)
 
 
 def test_without_augmentation_the_middle_is_given_every_time() -> None:
