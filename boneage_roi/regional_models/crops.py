@@ -25,8 +25,26 @@ class Crops:
     confidence: float
 
 
+@dataclass(frozen=True)
+class View:
+    """One look at a hand: mirrored, then each crop magnified by ``scale`` and turned about its middle."""
+
+    mirrored: bool = False
+    scale: float = 1.0
+    degrees: float = 0.0
+
+
+AS_IT_IS = View()
+
+
 def cut_crops(
-    frame: HandFrame, boxes: list[RegionBox], region: Region, size: tuple[int, int], margin: float, context: float = 1.0
+    frame: HandFrame,
+    boxes: list[RegionBox],
+    region: Region,
+    size: tuple[int, int],
+    margin: float,
+    context: float = 1.0,
+    view: View = AS_IT_IS,
 ) -> Crops | None:
     """The crops of a region, its most confident boxes first to be kept, in the order of their boxes' x.
 
@@ -35,6 +53,7 @@ def cut_crops(
     Args:
         size: (height, width) of a crop in pixels.
         context: cut this much more on each axis at the same scale, for augmentation to move in.
+        view: how to look at the hand.
 
     Returns:
         None when the region was not found; the hand itself is always there.
@@ -51,9 +70,14 @@ def cut_crops(
     centres = (corners[:, :2] + corners[:, 2:]) / 2
     sides = corners[:, 2:] - corners[:, :2]
     pixels = np.stack(
-        [_cut(frame.pixels, centre, side, size, margin, context) for centre, side in zip(centres, sides, strict=True)]
+        [
+            _cut(frame.pixels, centre, side, size, margin, context, view)
+            for centre, side in zip(centres, sides, strict=True)
+        ]
     )
     places = np.hstack([centres, sides]) / [width, height, width, height]
+    if view.mirrored:
+        places[:, 0] = 1 - places[:, 0]
     return Crops(pixels, places.astype(np.float32), float(np.mean([box.confidence for box in found])))
 
 
@@ -64,19 +88,20 @@ def _cut(
     size: tuple[int, int],
     margin: float,
     context: float,
+    view: View,
 ) -> NDArray[np.uint8]:
     height, width = size
-    scale = min(width / side[0], height / side[1]) / (1 + 2 * margin)
+    scale = view.scale * min(width / side[0], height / side[1]) / (1 + 2 * margin)
     out_height, out_width = round(height * context), round(width * context)
     shrink = 1.0
     if scale < 0.6:  # area averaging first: a plain warp would alias
         shrink = scale
         shape = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
         image = np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)
-    matrix = np.array(
-        [
-            [scale / shrink, 0, out_width / 2 - scale * centre[0]],
-            [0, scale / shrink, out_height / 2 - scale * centre[1]],
-        ]
-    )
-    return np.asarray(cv2.warpAffine(image, matrix, (out_width, out_height)), np.uint8)
+    # A mirrored hand that is turned one way is the mirror image of the hand turned the other way.
+    degrees = -view.degrees if view.mirrored else view.degrees
+    middle = shrink * centre
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle.tolist(), degrees, scale / shrink), np.float64)
+    matrix[:, 2] += np.array([out_width / 2, out_height / 2]) - middle
+    cut = np.asarray(cv2.warpAffine(image, matrix, (out_width, out_height)), np.uint8)
+    return cut[:, ::-1] if view.mirrored else cut

@@ -5,9 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from boneage_roi.onnx_session import open_session
-from boneage_roi.regional_models.crops import Crops, cut_crops
+from boneage_roi.regional_models.crops import AS_IT_IS, Crops, View, cut_crops
 from boneage_roi.regions import Region
 from boneage_roi.values import FloatArray, HandFrame, RegionBox, RegionReading, Sex
+
+VIEWS = tuple(
+    View(mirrored, scale, degrees)
+    for scale, degrees in ((1.0, 0.0), (0.95, 5.0), (1.05, -5.0))
+    for mirrored in (False, True)
+)
+"""What test-time augmentation looks at: a hand and its mirror image are read alike."""
 
 
 class RegionReader:
@@ -15,7 +22,7 @@ class RegionReader:
 
     Args:
         size, margin: how the network was trained to see its crops.
-        tta: test-time augmentation: read the mirrored crops as well and average distributions and features.
+        tta: test-time augmentation: read all ``VIEWS`` and average distributions and features.
     """
 
     def __init__(self, path: Path, region: Region, *, size: tuple[int, int], margin: float, tta: bool = True) -> None:
@@ -23,26 +30,26 @@ class RegionReader:
         self.region = region
         self._size = size
         self._margin = margin
-        self._tta = tta
+        self._views = VIEWS if tta else (AS_IT_IS,)
 
     def __call__(self, frame: HandFrame, boxes: list[RegionBox], sex: Sex) -> RegionReading | None:
-        crops = cut_crops(frame, boxes, self.region, self._size, self._margin)
-        return None if crops is None else self.read(crops, sex)
+        views = [
+            crops
+            for view in self._views
+            if (crops := cut_crops(frame, boxes, self.region, self._size, self._margin, view=view)) is not None
+        ]
+        return self.read(views, sex) if views else None
 
-    def read(self, crops: Crops, sex: Sex) -> RegionReading:
-        """Read crops that are cut already."""
-        count = len(crops.pixels)
-        pixels, places = crops.pixels[None, :, None], crops.places[None]
-        if self._tta:
-            pixels = np.concatenate([pixels, pixels[..., ::-1]])
-            places = np.concatenate([places, places])
-            places[1, :, 0] = 1 - places[1, :, 0]
-        views = len(pixels)
+    def read(self, views: list[Crops], sex: Sex) -> RegionReading:
+        """Read crops that are cut already: the mean of all views of them."""
+        first = views[0]
+        count = len(first.pixels)
+        pixels = np.stack([crops.pixels for crops in views])[:, :, None]
         inputs: dict[str, FloatArray] = {
-            "crops": (pixels / np.float32(255)).astype(np.float32),
-            "present": np.ones((views, count), np.float32),
-            "places": places,
-            "sex": np.full(views, sex == "M", np.float32),
+            "crops": pixels.astype(np.float32) / np.float32(255),
+            "present": np.ones((len(views), count), np.float32),
+            "places": np.stack([crops.places for crops in views]),
+            "sex": np.full(len(views), sex == "M", np.float32),
         }
         distribution, features = self._session.run(None, inputs)
-        return RegionReading(self.region, distribution.mean(0), features.mean(0), count, crops.confidence)
+        return RegionReading(self.region, distribution.mean(0), features.mean(0), count, first.confidence)

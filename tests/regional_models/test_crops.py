@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.regional_models.crops import cut_crops
+from boneage_roi.regional_models.crops import View, cut_crops
 from boneage_roi.regions import Region
 from boneage_roi.values import HandFrame, RegionBox
 
@@ -82,3 +82,19 @@ def test_a_box_over_the_edge_is_cut_with_black(frame: HandFrame) -> None:
     assert crops is not None
     assert crops.pixels.shape == (1, 64, 64)
     assert crops.pixels.max() == 0
+
+
+def test_a_view_turns_and_magnifies_about_the_middle_of_the_box() -> None:
+    pixels = np.zeros((512, 416), np.uint8)
+    cv2.rectangle(pixels, (180, 196), (220, 204), 255, cv2.FILLED)  # a bar to the right of the middle of the box
+    frame, boxes = HandFrame(pixels, np.eye(2, 3)), [box(Region.CARPAL, 180, 200, 100, 100)]
+    centres = {}
+    for name, view in {"plain": View(), "turned": View(False, 1.05, 90), "mirrored": View(True, 1.05, 90)}.items():
+        crops = cut_crops(frame, boxes, Region.CARPAL, (100, 100), 0, view=view)
+        assert crops is not None
+        rows, columns = np.nonzero(crops.pixels[0] > 127)
+        centres[name] = (columns.mean() - 50, rows.mean() - 50)
+        assert crops.places[0, 0] == pytest.approx(1 - 180 / 416 if view.mirrored else 180 / 416)
+    np.testing.assert_allclose(centres["plain"], (20, 0), atol=1)
+    np.testing.assert_allclose(centres["turned"], (0, -21), atol=1)  # counter-clockwise
+    np.testing.assert_allclose(centres["mirrored"], (0, 21), atol=1)  # mirrored it lies left, and turns down

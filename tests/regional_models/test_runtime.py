@@ -1,45 +1,74 @@
 """Reading a region with its exported network."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.regional_models.crops import Crops
-from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.regional_models.crops import cut_crops
+from boneage_roi.regional_models.runtime import VIEWS, RegionReader
 from boneage_roi.regions import Region
+from boneage_roi.values import HandFrame, RegionBox, RegionReading, Sex
 from tests.bundles import DEFAULT_BUNDLE, needs_bundle
 
 NETWORK = DEFAULT_BUNDLE / "regions" / "epiphysis.onnx"
+SIZE, MARGIN = (48, 48), 0.1
 
 
-def some_crops(count: int = 3) -> Crops:
+def a_frame() -> tuple[HandFrame, list[RegionBox]]:
+    """Blots as smooth as an image, and three boxes in it."""
     random = np.random.default_rng(0)
-    places = random.uniform(0.2, 0.8, (count, 4)).astype(np.float32)
-    return Crops(random.integers(0, 255, (count, 48, 48), dtype=np.uint8), places, 0.9)
+    pixels = cv2.GaussianBlur(random.integers(0, 255, (512, 416), np.uint8), (0, 0), 4)
+    pixels = np.asarray(cv2.normalize(pixels, None, 0, 255, cv2.NORM_MINMAX), np.uint8)
+    corners = [(60, 80, 100, 120), (200, 90, 240, 130), (300, 250, 350, 300)]
+    return HandFrame(pixels, np.eye(2, 3)), [RegionBox(Region.EPIPHYSIS, box, 0.9) for box in corners]
 
 
-def mirrored(crops: Crops) -> Crops:
-    places = crops.places.copy()
-    places[:, 0] = 1 - places[:, 0]
-    return Crops(np.ascontiguousarray(crops.pixels[:, :, ::-1]), places, crops.confidence)
+def mirrored(frame: HandFrame, boxes: list[RegionBox]) -> tuple[HandFrame, list[RegionBox]]:
+    flipped = HandFrame(np.ascontiguousarray(frame.pixels[:, ::-1]), frame.to_frame)
+    width = frame.pixels.shape[1]
+    corners = [(width - box.box[2], box.box[1], width - box.box[0], box.box[3]) for box in boxes]
+    return flipped, [RegionBox(box.region, corner, 0.9) for box, corner in zip(boxes, corners, strict=True)]
 
 
 def reader(*, tta: bool, path: Path = NETWORK) -> RegionReader:
-    return RegionReader(path, Region.EPIPHYSIS, size=(48, 48), margin=0.1, tta=tta)
+    return RegionReader(path, Region.EPIPHYSIS, size=SIZE, margin=MARGIN, tta=tta)
+
+
+def read(reader: RegionReader, frame: HandFrame, boxes: list[RegionBox], sex: Sex = "F") -> RegionReading:
+    reading = reader(frame, boxes, sex)
+    assert reading is not None
+    return reading
 
 
 @needs_bundle
-def test_test_time_augmentation_is_the_mean_of_both_views() -> None:
-    crops, plain = some_crops(), reader(tta=False)
-    views = [plain.read(crops, "F"), plain.read(mirrored(crops), "F")]
-    both = reader(tta=True).read(crops, "F")
-    np.testing.assert_allclose(both.distribution, np.mean([view.distribution for view in views], axis=0), atol=1e-5)
-    np.testing.assert_allclose(both.features, np.mean([view.features for view in views], axis=0), atol=1e-4)
-    assert views[0].expected_age != pytest.approx(views[1].expected_age, abs=1e-3)
+def test_test_time_augmentation_is_the_mean_of_all_views() -> None:
+    frame, boxes = a_frame()
+    plain, crops = reader(tta=False), [cut_crops(frame, boxes, Region.EPIPHYSIS, SIZE, MARGIN, view=v) for v in VIEWS]
+    views = [plain.read([view], "F") for view in crops if view is not None]
+    assert len(views) == len(VIEWS)
+    assert views[0].expected_age == pytest.approx(read(plain, frame, boxes).expected_age, abs=1e-3)
+    assert len({round(view.expected_age, 2) for view in views}) == len(views)
+    mean = read(reader(tta=True), frame, boxes)
+    np.testing.assert_allclose(mean.distribution, np.mean([view.distribution for view in views], axis=0), atol=1e-5)
+    np.testing.assert_allclose(mean.features, np.mean([view.features for view in views], axis=0), atol=1e-4)
 
 
 @needs_bundle
 def test_a_mirrored_hand_reads_the_same_with_test_time_augmentation() -> None:
-    crops, both = some_crops(), reader(tta=True)
-    assert both.read(mirrored(crops), "M").expected_age == pytest.approx(both.read(crops, "M").expected_age, abs=1e-3)
+    frame, boxes = a_frame()
+    moved = {
+        tta: read(reader(tta=tta), *mirrored(frame, boxes)).expected_age
+        - read(reader(tta=tta), frame, boxes).expected_age
+        for tta in (True, False)
+    }
+    assert abs(moved[True]) < 0.3
+    assert abs(moved[True]) < 0.2 * abs(moved[False])
+
+
+@needs_bundle
+def test_a_region_that_was_not_found_gives_no_reading() -> None:
+    frame, boxes = a_frame()
+    assert reader(tta=True)(frame, [replace(box, region=Region.CARPAL) for box in boxes], "M") is None
