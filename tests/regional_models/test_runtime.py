@@ -28,7 +28,7 @@ def a_frame() -> tuple[HandFrame, list[RegionBox]]:
 
 def mirrored(frame: HandFrame, boxes: list[RegionBox]) -> tuple[HandFrame, list[RegionBox]]:
     flipped = HandFrame(np.ascontiguousarray(frame.pixels[:, ::-1]), frame.to_frame)
-    width = frame.pixels.shape[1]
+    width = frame.pixels.shape[1] - 1
     corners = [(width - box.box[2], box.box[1], width - box.box[0], box.box[3]) for box in boxes]
     return flipped, [RegionBox(box.region, corner, 0.9) for box, corner in zip(boxes, corners, strict=True)]
 
