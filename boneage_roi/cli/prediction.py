@@ -30,7 +30,7 @@ SexOption = Annotated[
     typer.Option(metavar="M|F", help="Sex for images whose manifest gives none; goes before a DICOM file's own."),
 ]
 TtaOption = Annotated[
-    bool, typer.Option("--tta/--no-tta", help="Read each region in six views instead of one: steadier, slower.")
+    bool, typer.Option("--tta/--no-tta", help="Read each region in six views: a little more accurate, slower.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 

@@ -23,7 +23,7 @@ class Predictor:
 
     Args:
         bundle: a bundle, the path of one, or None for the one that comes with the package.
-        tta: test-time augmentation: read every region in six views instead of one, which is steadier and slower.
+        tta: test-time augmentation: read every region in six views, which is a little more accurate and slower.
 
     Raises:
         InputError: the bundle cannot be used.

@@ -98,3 +98,12 @@ def test_a_view_turns_and_magnifies_about_the_middle_of_the_box() -> None:
     np.testing.assert_allclose(centres["plain"], (20, 0), atol=1)
     np.testing.assert_allclose(centres["turned"], (0, -21), atol=1)  # counter-clockwise
     np.testing.assert_allclose(centres["mirrored"], (0, 21), atol=1)  # mirrored it lies left, and turns down
+
+
+def test_a_mirrored_view_is_the_plain_one_mirrored(frame: HandFrame) -> None:
+    boxes = [box(Region.CARPAL, 160, 190, 90, 60)]
+    plain, mirrored = (cut_crops(frame, boxes, Region.CARPAL, SIZE, 0.1, view=View(flag)) for flag in (False, True))
+    assert plain is not None
+    assert mirrored is not None
+    np.testing.assert_array_equal(mirrored.pixels, plain.pixels[:, :, ::-1])
+    np.testing.assert_allclose(mirrored.places, [[1 - 160 / 416, *plain.places[0, 1:]]], rtol=1e-6)

@@ -10,7 +10,7 @@ import pytest
 from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.runtime import VIEWS, RegionReader
 from boneage_roi.regions import Region
-from boneage_roi.values import HandFrame, RegionBox, RegionReading, Sex
+from boneage_roi.values import HandFrame, RegionBox, RegionReading
 from tests.bundles import DEFAULT_BUNDLE, needs_bundle
 
 NETWORK = DEFAULT_BUNDLE / "regions" / "epiphysis.onnx"
@@ -37,8 +37,8 @@ def reader(*, tta: bool, path: Path = NETWORK) -> RegionReader:
     return RegionReader(path, Region.EPIPHYSIS, size=SIZE, margin=MARGIN, tta=tta)
 
 
-def read(reader: RegionReader, frame: HandFrame, boxes: list[RegionBox], sex: Sex = "F") -> RegionReading:
-    reading = reader(frame, boxes, sex)
+def read(reader: RegionReader, frame: HandFrame, boxes: list[RegionBox]) -> RegionReading:
+    reading = reader(frame, boxes, "F")
     assert reading is not None
     return reading
 
