@@ -123,7 +123,7 @@ def main() -> None:
     def verdict(image: tuple[str, Radiograph]) -> tuple[str, str, str]:
         kind, radiograph = image
         try:
-            flags = predictor.predict(radiograph, "F").flags
+            flags = predictor.predict(radiograph, radiograph.sex or "F").flags
         except RejectedError as error:
             return kind, "rejected", error.reasons[0]
         except InputError as error:

@@ -14,7 +14,7 @@ from boneage_roi import __version__
 from boneage_roi.errors import InputError
 from boneage_roi.regions import Region
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "default"
 MANIFEST = "manifest.json"
 
@@ -52,7 +52,7 @@ class BundleManifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     name: Annotated[str, Field(min_length=1)]
     created: datetime
     package_version: str

@@ -23,8 +23,9 @@ from boneage_roi.datasets.cache import (
 from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
+from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
-from boneage_roi.quality.dataset import not_a_hand, side_by_side
+from boneage_roi.quality.dataset import not_a_hand, side_by_side, spoiled
 from boneage_roi.quality.measures import disagreement, measure
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import Region
@@ -93,39 +94,57 @@ def cache_boxes(run: Run) -> None:
 
 
 def cache_measures(run: Run) -> None:
-    """Measure what the quality gate learns from; needs the segmenter, the detector and the ``fusion`` readings.
+    """Measure what the quality gate learns from; needs every network and the ``fusion`` readings.
 
     ``run/quality/measures.csv`` gets a row an image, its ``kind`` first: ``hand`` for those of the ``fusion`` split, in
-    between ``pair`` for two hands in one image, and other kinds for images that are none, one a hand. Images in which
-    nothing looks like a hand are left out: they are rejected before anything is measured.
+    between ``pair`` for two hands in one image, ``noisy`` or ``compressed`` for the same hand spoiled, with how far its
+    bone age ``moved`` (months, without test-time augmentation), and other kinds for images that are none, one a hand.
+    Images in which nothing looks like a hand are left out: they are rejected before anything is measured.
     """
     path = run.stage("quality") / "measures.csv"
     if path.is_file():
         return
     segmenter = Segmenter(run.stage("segmenter") / "segmenter.onnx")
     detector = Detector(run.stage("detector") / "detector.onnx")
-    readings, size = read_readings(run), run.config.frame_size
+    readings, config = read_readings(run), run.config
+    readers = [
+        RegionReader(run.path / f"regions/{region}/{region}.onnx", region, size=its.size, margin=its.margin, tta=False)
+        for region, its in config.regions.items()
+    ]
+    fuser = Fuser.open(run.path / "fusion")
     hands = [hand for hand in run.manifest.itertuples() if hand.id in readings]
 
-    def measured(kind: str, radiograph: Radiograph, mask: HandMask | None = None) -> list[dict[str, Any]]:
+    def analyse(radiograph: Radiograph, mask: HandMask | None = None) -> Analysis | None:
         mask = mask or segmenter(radiograph)
         if not mask.pixels.any():
+            return None
+        frame = hand_frame(radiograph, mask, config.frame_size)
+        return Analysis(radiograph, mask, frame, tuple(detector(frame)))
+
+    def row(kind: str, analysis: Analysis | None, **more: float) -> list[dict[str, Any]]:
+        return [] if analysis is None else [{"kind": kind, **measure(analysis), **more}]
+
+    def spoiled_row(kind: str, radiograph: Radiograph, hand: Any) -> list[dict[str, Any]]:
+        if (analysis := analyse(radiograph)) is None:
             return []
-        frame = hand_frame(radiograph, mask, size)
-        return [{"kind": kind, **measure(Analysis(radiograph, mask, frame, tuple(detector(frame))))}]
+        attempts = (reader(analysis.frame, list(analysis.boxes), hand.sex) for reader in readers)
+        found = tuple(reading for reading in attempts if reading is not None)
+        ages = [fuser(each, hand.sex)[0] for each in (found, readings[hand.id])]
+        return row(kind, analysis, disagreement=disagreement(found), moved=abs(ages[0] - ages[1]))
 
     def work(number: int) -> list[dict[str, Any]]:
         hand: Any = hands[number]
-        radiograph = read_hand(hand)
+        radiograph, random = read_hand(hand), np.random.default_rng(number)
         mask = segmenter(radiograph)
         spread = disagreement(tuple(readings[hand.id]))
-        rows = [row | {"disagreement": spread} for row in measured("hand", radiograph, mask)]
-        rows += measured(*not_a_hand(number, radiograph, mask, np.random.default_rng(number)))
+        rows = row("hand", analyse(radiograph, mask), disagreement=spread)
+        kind, other = not_a_hand(number, radiograph, mask, random)
+        rows += row(kind, analyse(other))
         if number % PAIRS == 0:
-            rows += measured("pair", side_by_side(radiograph, read_hand(hands[number - 1])))
-        return rows
+            rows += row("pair", analyse(side_by_side(radiograph, read_hand(hands[number - 1]))))
+        return rows + spoiled_row(*spoiled(number, radiograph, random), hand)
 
-    found = [row for rows in in_threads(work, range(len(hands)), "quality measures") for row in rows]
+    found = [image for rows in in_threads(work, range(len(hands)), "quality measures") for image in rows]
     write_atomically(path, pd.DataFrame(found).to_csv(index=False))
 
 

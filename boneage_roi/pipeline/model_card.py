@@ -3,6 +3,8 @@
 from typing import Any
 
 from boneage_roi.configs.schema import TrainConfig
+from boneage_roi.quality.dataset import SPOILED
+from boneage_roi.quality.train import LOST
 
 STARTED = """
 
@@ -32,7 +34,9 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
     )
     before = "" if config.start else "the segmenter, the detector and "
     quality = metrics["quality"]
-    refused = ", ".join(f"{kind} {share:.1%}" for kind, share in quality["rejected"].items() if kind != "hand")
+    hands = ("hand", *SPOILED)
+    refused = ", ".join(f"{kind} {share:.1%}" for kind, share in quality["rejected"].items() if kind not in hands)
+    spoiled = ", ".join(f"{kind} {quality['rejected'].get(kind, 1):.1%}" for kind in SPOILED)
     return f"""# Model card: {config.name}
 
 Reads the bone age of a child from one frontal radiograph of a hand, region by region.
@@ -90,8 +94,8 @@ they have seen:
 wide to either side.
 
 **Quality gate**, cross-fitted on {quality["images"]} images of or made from `fusion` hands: of single hands
-{quality["rejected"]["hand"]:.2%} are rejected and {quality["hands_warned"]:.1%} come with a warning; of the others are
-rejected: {refused}.
+{quality["rejected"]["hand"]:.2%} are rejected and {quality["hands_warned"]:.1%} come with a warning; of the same hands,
+spoiled more or less, are rejected: {spoiled}; of images that are no single whole hand: {refused}.
 
 ## Known failures
 
@@ -102,6 +106,8 @@ rejected: {refused}.
 - The intervals hold on average, not in every group of sex and age: the table above shows how many of each are inside.
 - A wrongly cut frame gives a wrong age. The quality gate rejects images that do not look like a hand with its regions,
   and warns of odd ones; not always.
+- Noise and coarse JPEGs move a reading, the more the less contrast the hand has. The quality gate rejects what would be
+  moved by {LOST:.0f} months or more on average.
 - A sharp and a coarse image of the same hand are read about a month apart, and the sharp one no better.
 """
 

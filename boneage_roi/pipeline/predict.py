@@ -75,7 +75,7 @@ class Predictor:
             sex: the patient's sex; None takes the radiograph's own.
 
         Raises:
-            RejectedError: no bone age may rest on the analysis, see :meth:`assess`.
+            RejectedError: no bone age may rest on the analysis, see :meth:`assess`, or its regions say ages far apart.
         """
         verdict = self.assess(analysis)
         if verdict.rejections:
@@ -98,8 +98,10 @@ class Predictor:
         attempts = (reader(analysis.frame, list(analysis.boxes), sex) for reader in self._readers)
         readings = tuple(reading for reading in attempts if reading is not None)
         months, lower, upper = self._fuser(readings, sex)
-        late = self._gate.judge({"disagreement": disagreement(readings), "upper": upper}).warnings
-        return BoneAge(months, lower, upper, sex, readings, self.bundle.manifest.name, (*warnings, *late))
+        late = self._gate.judge({"disagreement": disagreement(readings), "upper": upper})
+        if late.rejections:
+            raise RejectedError(analysis.radiograph.source, late.rejections)
+        return BoneAge(months, lower, upper, sex, readings, self.bundle.manifest.name, (*warnings, *late.warnings))
 
     def predict(self, radiograph: Radiograph, sex: Sex | None = None) -> BoneAge:
         """Read the bone age of a radiograph.
@@ -109,7 +111,7 @@ class Predictor:
             sex: the patient's sex; None takes the radiograph's own, and where it has none, both are read.
 
         Raises:
-            RejectedError: the image is no child's hand, or shows too little of it.
+            RejectedError: the image is no child's hand, or shows too little of it or too badly.
         """
         return self.read(self.analyse(radiograph), sex)
 

@@ -1,4 +1,5 @@
-"""Images that are no whole hand, made from radiographs of hands and from nothing: what the gate learns to refuse."""
+"""What the gate learns to refuse: images that are no whole hand, made from radiographs of hands and from nothing, and
+hands in noise or in a coarse JPEG."""
 
 from collections.abc import Callable
 
@@ -11,6 +12,14 @@ from boneage_roi.values import FloatImage, HandMask, Radiograph
 
 Maker = Callable[[Radiograph, HandMask, Generator], FloatImage]
 
+SPOILED = ("compressed", "noisy")
+"""The kinds of spoiled hands."""
+
+MOST_NOISE = 12.0
+"""Standard deviation, greys of 255."""
+
+JPEG_QUALITIES = (10, 90)
+
 SMALLEST_PART = 48
 """Pieces of a hand with a shorter side than this, in pixels, are not worth enlarging."""
 
@@ -19,6 +28,18 @@ def not_a_hand(number: int, radiograph: Radiograph, mask: HandMask, random: Gene
     """An image made from a hand's, of each kind in turn as ``number`` rises, and the kind's name."""
     name = list(MAKERS)[number % len(MAKERS)]
     return name, Radiograph(np.ascontiguousarray(MAKERS[name](radiograph, mask, random), np.float32))
+
+
+def spoiled(number: int, radiograph: Radiograph, random: Generator) -> tuple[str, Radiograph]:
+    """A radiograph in noise or, every other ``number``, as a JPEG, from hardly to badly; and which of the two it is."""
+    kind, greys = SPOILED[number % 2], np.asarray(radiograph.pixels * 255, np.uint8)
+    if kind == "noisy":
+        noise = random.normal(0, random.uniform(0, MOST_NOISE), greys.shape)
+        changed = np.asarray((greys + noise).clip(0, 255), np.uint8)
+    else:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(*JPEG_QUALITIES))]
+        changed = np.asarray(cv2.imdecode(cv2.imencode(".jpg", greys, quality)[1], cv2.IMREAD_GRAYSCALE), np.uint8)
+    return kind, Radiograph(stretch(changed))
 
 
 def side_by_side(left: Radiograph, right: Radiograph) -> Radiograph:

@@ -28,6 +28,8 @@ WORDINGS = {
     "edge": Wording(False, "hand cut off at the image's edge"),
     "contrast": Wording(True, "hand too dark or too pale: low contrast"),
     "clipped": Wording(False, "over- or underexposed: {:.0%} of the hand is black or white"),
+    "noise": Wording(False, "noisy: noise of {:.0%} of the hand's contrast"),
+    "blocks": Wording(False, "compressed too much: JPEG blocks of {:.0%} of the hand's contrast"),
     "disagreement": Wording(False, "regions disagree (standard deviation {:.0f} months)"),
     "upper": Wording(False, "nearly or fully mature; the oldest bone age learnt is {limit:.0f} months"),
 }

@@ -2,15 +2,22 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from boneage_roi.regions import DETECTED_REGIONS, Region
-from boneage_roi.values import Analysis, HandMask, RegionReading
+from boneage_roi.values import Analysis, FloatImage, HandMask, RegionReading
 
 PARTS = ("landmarks", *(str(region) for region in DETECTED_REGIONS))
 """Measures that tell a hand from anything else: how sure its landmarks and regions are, 0..1 each."""
 
 OUTLINE = 0.1
 """Width of the hand's outline, in wrist-to-MCP distances."""
+
+JPEG_BLOCK = 8
+"""Pixels a side of the blocks that a JPEG is made of."""
+
+FAINTEST = 1e-3
+"""What has less contrast than this counts as if it had so much."""
 
 ABOVE_WRIST = 0.1
 """What touches the image's edge this far above the wrist is hand, not forearm; in wrist-to-MCP distances."""
@@ -24,13 +31,17 @@ def measure(analysis: Analysis) -> dict[str, float]:
         part of the mask, as a share of the hand; ``size``, the distance from wrist to middle MCP joint in pixels;
         ``forearm``, how much of the image lies below the wrist, and ``edge``, how much of the hand lies at the image's
         edge, both in such distances; ``contrast`` from soft tissue to bone and ``clipped``, the share of the hand that
-        is all black or all white, both 0..1.
+        is all black or all white, both 0..1; ``noise``, its standard deviation, and ``blocks``, the step between those
+        of a JPEG, both as shares of the contrast and as strong as they are in the hand frame.
     """
     mask, boxes = analysis.mask, analysis.boxes
     sure = dict.fromkeys(DETECTED_REGIONS, 0.0)
     for box in boxes:
         sure[box.region] += box.confidence / box.region.max_crops
     low, high = np.percentile(analysis.radiograph.pixels[mask.pixels], [1, 99.5])
+    hand, inside = _around(analysis.radiograph.pixels, mask)
+    # What is fine averages out when the hand is shrunk to its frame, and grows with it.
+    in_frame = float(np.sqrt(abs(np.linalg.det(analysis.frame.to_frame[:, :2])))) / max(float(high - low), FAINTEST)
     return {
         "landmarks": mask.confidence,
         **{str(region): float(value) for region, value in sure.items()},
@@ -42,6 +53,8 @@ def measure(analysis: Analysis) -> dict[str, float]:
         "edge": _edge(mask),
         "contrast": float(high - low),
         "clipped": _clipped(analysis),
+        "noise": in_frame * _noise(hand, inside),
+        "blocks": in_frame * min(_block_steps(hand, inside), _block_steps(hand.T, inside.T)),
     }
 
 
@@ -83,3 +96,30 @@ def _edge(mask: HandMask) -> float:
     up = np.subtract(mask.middle_mcp, mask.wrist) / _size(mask)
     height = (np.column_stack([columns, rows]) - mask.wrist) @ up / _size(mask)
     return float((height > ABOVE_WRIST).sum()) / _size(mask)
+
+
+def _around(pixels: FloatImage, mask: HandMask) -> tuple[FloatImage, NDArray[np.bool_]]:
+    """The part of a radiograph that holds the hand, and where in it the hand is."""
+    x, y, width, height = cv2.boundingRect(mask.pixels.astype(np.uint8))
+    part = (slice(y, y + height), slice(x, x + width))
+    return pixels[part], mask.pixels[part]
+
+
+def _noise(pixels: FloatImage, hand: NDArray[np.bool_]) -> float:
+    """Standard deviation of the noise in a hand (Immerkaer, Computer Vision and Image Understanding 1996)."""
+    second = np.array([1, -2, 1], np.float32)
+    curved = cv2.sepFilter2D(pixels, cv2.CV_32F, second, second, borderType=cv2.BORDER_REFLECT)
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(curved[hand]).mean())
+
+
+def _block_steps(pixels: FloatImage, hand: NDArray[np.bool_]) -> float:
+    """How much more a hand's greys change from column to column at every eighth, wherever those lie, than at others.
+
+    Against the strongest of the others: between few pixels one place of eight is always a little above the middle.
+    """
+    both = hand[:, 1:] & hand[:, :-1]
+    change = (np.abs(np.diff(pixels, axis=1)) * both).sum(0)
+    phase = np.arange(len(change)) % JPEG_BLOCK
+    total, count = (np.bincount(phase, values, JPEG_BLOCK) for values in (change, both.sum(0)))
+    *_, second, most = np.sort(total / np.maximum(count, 1))
+    return float(most - second)

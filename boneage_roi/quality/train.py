@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from boneage_roi.quality.dataset import SPOILED
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import PARTS
 from boneage_roi.runs import Run, write_atomically
@@ -15,12 +18,22 @@ from boneage_roi.runs import Run, write_atomically
 RARE = 0.005
 """Share of the hands that each limit warns of."""
 
+VERY_RARE = 0.001
+"""Share of the hands that are rejected as spoiled, at the most, by each of the measures that tell it."""
+
 FAR = 2.0
 """An image is rejected when its hand is so many times smaller or paler than the worst one learnt from, or when it shows
 a second one that is at most so many times smaller than the smallest learnt from."""
 
 HARMLESS = 0.02
 """So much of a hand may be all black or all white without a warning, however rare that is among the hands."""
+
+SHIFTED, LOST = 2.0, 3.0
+"""An image is warned of, or rejected, when such spoiled ones have their bone ages moved by so many months on average;
+the age of a good image is off by about twice the second."""
+
+TOLD_BY = {"noise": ["noisy"], "blocks": ["compressed"], "disagreement": list(SPOILED)}
+"""The measures that tell how spoiled an image is, and the kinds of images from which their limits are learnt."""
 
 FOLDS = 5
 
@@ -63,11 +76,12 @@ def fit_gate(images: pd.DataFrame, oldest: float) -> Gate:
 
     Args:
         images: a row an image with everything that :func:`boneage_roi.quality.measures.measure` tells, and ``kind``:
-            ``hand`` (these have the regions' ``disagreement`` too), ``pair`` for two hands, all others for none.
+            ``hand`` (these have the regions' ``disagreement`` too), ``pair`` for two hands, ``noisy`` and
+            ``compressed`` for spoiled ones (these have how far the age ``moved``), all others for none.
         oldest: the oldest bone age that the networks have learnt, months.
     """
     hands, pairs = images[images.kind == "hand"], images[images.kind == "pair"]
-    single = images[images.kind != "pair"]
+    single = images[~images.kind.isin(["pair", *SPOILED])]
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
     model.fit(single[list(PARTS)].to_numpy(), single.kind == "hand")
     scaler, logistic = model[0], model[1]
@@ -85,8 +99,21 @@ def fit_gate(images: pd.DataFrame, oldest: float) -> Gate:
     beside = float(pairs.second_hand.quantile(RARE)) if len(pairs) else 1.0
     limits["second_hand"] = Limit(reject=beside / FAR)  # fingers of someone who holds the hand are smaller
     limits["clipped"] = Limit(warn=max(rare["clipped"], HARMLESS))
+    for name, kinds in TOLD_BY.items():
+        limits[name] = _spoiled_limit(images[images.kind.isin(kinds)], name, hands[name])
     limits["upper"] = Limit(warn=oldest)
     return Gate(gate.weights, intercept, limits)
+
+
+def _spoiled_limit(images: pd.DataFrame, name: str, hands: pd.Series) -> Limit:
+    """From where on a measure means, of spoiled images, that the age moves too far; few of the ``hands`` lie there."""
+    usual, highest = (float(hands.quantile(1 - share)) for share in (RARE, VERY_RARE))
+    if images.empty:
+        return Limit(usual)
+    values = np.sort(images[name])
+    moved = IsotonicRegression().fit(images[name], images.moved).predict(values)
+    shifted, lost = (float(values[moved >= months].min(initial=values[-1])) for months in (SHIFTED, LOST))
+    return Limit(max(shifted, usual), max(lost, highest))
 
 
 def _measures(images: pd.DataFrame) -> list[dict[str, float]]:

@@ -1,9 +1,11 @@
 """Images that are no whole hand."""
 
+import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.quality.dataset import MAKERS, not_a_hand, side_by_side
+from boneage_roi.imaging.intensity import stretch
+from boneage_roi.quality.dataset import MAKERS, not_a_hand, side_by_side, spoiled
 from boneage_roi.values import HandMask, Radiograph
 
 PIXELS = np.random.default_rng(0).random((300, 240)).astype(np.float32)
@@ -32,3 +34,13 @@ def test_two_hands_are_as_high_as_the_left_one() -> None:
     pair = side_by_side(Radiograph(PIXELS), Radiograph(PIXELS[::2, ::2].copy()))
     assert pair.pixels.shape == (300, 480)
     np.testing.assert_array_equal(pair.pixels[:, :240], PIXELS)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(0, "compressed"), (1, "noisy"), (2, "compressed")])
+def test_a_spoiled_hand_is_the_same_hand_with_other_greys(number: int, kind: str) -> None:
+    smooth = cv2.GaussianBlur(PIXELS, (0, 0), 5)
+    radiograph = Radiograph(stretch(smooth))
+    name, image = spoiled(number, radiograph, np.random.default_rng(number))
+    assert name == kind
+    assert image.pixels.shape == PIXELS.shape
+    assert 0 < np.abs(image.pixels - radiograph.pixels).mean() < 0.1

@@ -10,7 +10,7 @@ import pytest
 from boneage_roi.errors import InputError
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import PARTS
-from boneage_roi.quality.train import fit_gate
+from boneage_roi.quality.train import LOST, SHIFTED, fit_gate
 
 GOOD = dict.fromkeys(PARTS, 0.9) | {
     "digits": 5,
@@ -21,12 +21,18 @@ GOOD = dict.fromkeys(PARTS, 0.9) | {
     "edge": 0.0,
     "contrast": 0.6,
     "clipped": 0.0,
+    "noise": 0.01,
+    "blocks": 0.005,
     "disagreement": 4.0,
 }
 
 
-def images(hands: int = 400, others: int = 200, pairs: int = 50) -> pd.DataFrame:
-    """Hands that scatter a little about good ones, other images whose parts are unsure, two hands in one."""
+def images(hands: int = 400, others: int = 200, pairs: int = 50, spoiled: int = 300) -> pd.DataFrame:
+    """Hands that scatter a little about good ones, other images whose parts are unsure, two hands in one, spoiled ones.
+
+    Noise moves their age by a hundred months a unit, blocks by two hundred, give or take some days, and the regions
+    disagree by as much more.
+    """
     random = np.random.default_rng(0)
     rows = [
         {"kind": "hand"} | {name: value * random.normal(1, 0.03) for name, value in GOOD.items()} for _ in range(hands)
@@ -35,6 +41,10 @@ def images(hands: int = 400, others: int = 200, pairs: int = 50) -> pd.DataFrame
         {"kind": "noise"} | GOOD | {part: random.uniform(0, 0.5) for part in PARTS} | {"disagreement": np.nan}
         for _ in range(others)
     ]
+    for kind, name, slope in (("noisy", "noise", 100), ("compressed", "blocks", 200)):
+        for strength in np.linspace(0, 0.1, spoiled):
+            moved = abs(slope * strength + random.normal(0, 0.3))
+            rows.append({"kind": kind} | GOOD | {name: strength, "moved": moved, "disagreement": 4 + moved})
     rows += [{"kind": "pair"} | GOOD | {"second_hand": random.uniform(0.3, 1)} for _ in range(pairs)]
     return pd.DataFrame(rows)
 
@@ -55,6 +65,9 @@ def test_a_good_hand_passes(gate: Gate) -> None:
         ({"second_hand": 0.5}, "two hands; give each an image of its own"),
         ({"size": 20.0}, "hand too small: 20 pixels from wrist to middle knuckle"),
         ({"contrast": 0.1}, "hand too dark or too pale: low contrast"),
+        ({"noise": 0.06}, "noisy: noise of 6% of the hand's contrast"),
+        ({"disagreement": 30.0}, "regions disagree (standard deviation 30 months)"),
+        ({"blocks": 0.04}, "compressed too much: JPEG blocks of 4% of the hand's contrast"),
     ],
 )
 def test_what_is_rejected(gate: Gate, changed: dict[str, float], reason: str) -> None:
@@ -70,12 +83,33 @@ def test_what_is_rejected(gate: Gate, changed: dict[str, float], reason: str) ->
         ({"forearm": 0.1}, "cut off below the wrist"),
         ({"edge": 0.4}, "hand cut off at the image's edge"),
         ({"clipped": 0.25}, "over- or underexposed: 25% of the hand is black or white"),
-        ({"disagreement": 30.0}, "regions disagree (standard deviation 30 months)"),
+        ({"noise": 0.025}, "noisy: noise of 2% of the hand's contrast"),
+        ({"blocks": 0.012}, "compressed too much: JPEG blocks of 1% of the hand's contrast"),
+        ({"disagreement": 6.5}, "regions disagree (standard deviation 6 months)"),
         ({"upper": 230.0}, "nearly or fully mature; the oldest bone age learnt is 228 months"),
     ],
 )
 def test_what_is_warned_of(gate: Gate, changed: dict[str, float], reason: str) -> None:
     assert gate.judge(GOOD | changed) == Verdict(warnings=(reason,))
+
+
+def test_limits_of_spoiled_images_lie_where_the_age_begins_to_move(gate: Gate) -> None:
+    for name, slope in (("noise", 100), ("blocks", 200)):
+        limit = gate.limits[name]
+        assert limit.warn == pytest.approx(SHIFTED / slope, rel=0.2)
+        assert limit.reject == pytest.approx(LOST / slope, rel=0.2)
+
+
+def test_no_hand_learnt_from_is_rejected_for_noise_that_hands_have() -> None:
+    table = images()
+    table.loc[table.kind == "hand", "noise"] *= 6
+    rejected = table[table.kind == "hand"].noise > fit_gate(table, oldest=228).limits["noise"].reject
+    assert rejected.mean() <= 0.0025  # one of the four hundred
+
+
+def test_without_spoiled_images_nothing_is_rejected_as_spoiled() -> None:
+    limits = fit_gate(images(spoiled=0), oldest=228).limits
+    assert all(limits[name].reject is None for name in ("noise", "blocks", "disagreement"))
 
 
 def test_few_hands_learnt_from_are_rejected(gate: Gate) -> None:

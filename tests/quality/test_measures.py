@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -73,3 +74,48 @@ def test_exposure_is_measured_on_the_hand_alone() -> None:
     measures = measure(replace(bright, radiograph=Radiograph(grey)))
     assert measures["contrast"] == pytest.approx(0.4)
     assert 0.8 < measures["clipped"] < 0.9
+
+
+def spoiled(greys: np.ndarray, scale: float = 1.0) -> dict[str, float]:
+    """Measures of the hand with other greys of 0..1, its frame so much larger than its radiograph."""
+    whole = hand()
+    frame = replace(whole.frame, to_frame=scale * np.eye(2, 3))
+    return measure(replace(whole, radiograph=Radiograph(greys.astype(np.float32).clip(0, 1)), frame=frame))
+
+
+def test_noise_is_a_share_of_the_contrast() -> None:
+    clean = hand().radiograph.pixels
+    random = np.random.default_rng(0)
+    assert spoiled(clean)["noise"] < 0.001
+    for deviation in (0.01, 0.03):
+        noisy = spoiled(clean + random.normal(0, deviation, clean.shape))
+        assert noisy["noise"] == pytest.approx(deviation / noisy["contrast"], rel=0.1)
+        assert noisy["blocks"] < 0.3 * noisy["noise"]
+
+
+def jpeg(quality: int) -> np.ndarray:
+    random = np.random.default_rng(0)
+    greys = hand().radiograph.pixels * 60 + cv2.GaussianBlur(random.normal(0, 20, (HEIGHT, WIDTH)), (0, 0), 3)
+    data = cv2.imencode(".jpg", greys.clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) / 255)
+
+
+def test_blocks_show_in_a_coarse_jpeg_wherever_its_grid_lies() -> None:
+    coarse, fine = jpeg(15), jpeg(95)
+    assert spoiled(coarse)["blocks"] > 5 * spoiled(fine)["blocks"]
+    moved = np.roll(coarse, (3, 5), (0, 1))
+    assert spoiled(moved)["blocks"] > 3 * spoiled(fine)["blocks"]
+
+
+def test_lines_in_one_direction_are_no_blocks() -> None:
+    lines = hand().radiograph.pixels + 0.1 * (np.arange(WIDTH) // 8 % 2)
+    assert spoiled(lines)["blocks"] < 0.002
+
+
+def test_what_is_fine_averages_out_in_the_frame() -> None:
+    noisy = hand().radiograph.pixels + np.random.default_rng(0).normal(0, 0.03, (HEIGHT, WIDTH))
+    assert spoiled(noisy, scale=0.25)["noise"] == pytest.approx(spoiled(noisy)["noise"] / 4)
+
+
+def test_a_hand_of_one_grey_has_finite_measures() -> None:
+    assert all(np.isfinite(list(spoiled(np.full((HEIGHT, WIDTH), 0.5)).values())))

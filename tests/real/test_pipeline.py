@@ -8,11 +8,13 @@ import torch
 
 from boneage_roi.configs.schema import RoundConfig
 from boneage_roi.datasets.cache import FrameCache, read_boxes, read_readings
+from boneage_roi.errors import RejectedError
 from boneage_roi.fusion.train import train_fusion
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.pipeline.training import train_everything
+from boneage_roi.quality.gate import Limit
 from boneage_roi.regional_models import train as region_training
 from boneage_roi.regional_models.train import train_region
 from boneage_roi.regions import DETECTED_REGIONS, Region
@@ -81,6 +83,19 @@ def test_a_hand_with_all_its_regions_is_read_by_all_models(tiny_run: Run, predic
     assert not any("found" in flag for flag in read.flags)
     other = predictor.read(analysis, "F" if radiograph.sex == "M" else "M")
     assert [reading.expected_age for reading in other.readings] != [reading.expected_age for reading in read.readings]
+
+
+def test_a_hand_whose_regions_say_ages_far_apart_is_rejected(
+    tiny_run: Run, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (_, radiograph), *_ = held_out(tiny_run, 1)
+    gate = predictor._gate
+    strict = replace(gate, limits=gate.limits | {"disagreement": Limit(reject=-1.0)})
+    monkeypatch.setattr(predictor, "_gate", strict)
+    with pytest.raises(RejectedError, match="regions disagree"):
+        predictor.predict(radiograph)
+    with pytest.raises(RejectedError, match="regions disagree"):
+        predictor.predict(replace(radiograph, sex=None))
 
 
 def test_prediction_sees_the_frames_that_training_saw(tiny_run: Run, predictor: Predictor) -> None:
