@@ -16,6 +16,9 @@ OUTLINE = 0.1
 JPEG_BLOCK = 8
 """Pixels a side of the blocks that a JPEG is made of."""
 
+ENOUGH = 1024
+"""Pixels a side that are enough to measure noise and blocks on."""
+
 FAINTEST = 1e-3
 """What has less contrast than this counts as if it had so much."""
 
@@ -99,10 +102,13 @@ def _edge(mask: HandMask) -> float:
 
 
 def _around(pixels: FloatImage, mask: HandMask) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """The part of a radiograph that holds the hand, and where in it the hand is."""
-    x, y, width, height = cv2.boundingRect(mask.pixels.astype(np.uint8))
-    part = (slice(y, y + height), slice(x, x + width))
-    return pixels[part], mask.pixels[part]
+    """The part of a radiograph that holds the hand, or the middle of a large one, and where in it the hand is."""
+    left, top, width, height = cv2.boundingRect(mask.pixels.astype(np.uint8))
+    rows, columns = (
+        slice(first + max(length - ENOUGH, 0) // 2, first + min(length, (length + ENOUGH) // 2))
+        for first, length in ((top, height), (left, width))
+    )
+    return pixels[rows, columns], mask.pixels[rows, columns]
 
 
 def _noise(pixels: FloatImage, hand: NDArray[np.bool_]) -> float:

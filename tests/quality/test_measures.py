@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.quality.measures import PARTS, measure
+from boneage_roi.quality.measures import ENOUGH, PARTS, measure
 from boneage_roi.regions import Region
 from boneage_roi.values import Analysis, HandFrame, HandMask, Radiograph, RegionBox
 
@@ -119,3 +119,15 @@ def test_what_is_fine_averages_out_in_the_frame() -> None:
 
 def test_a_hand_of_one_grey_has_finite_measures() -> None:
     assert all(np.isfinite(list(spoiled(np.full((HEIGHT, WIDTH), 0.5)).values())))
+
+
+def test_noise_of_a_large_hand_is_measured_in_its_middle() -> None:
+    height, width = 3 * ENOUGH, 2 * ENOUGH + 1
+    greys = np.full((height, width), 0.5, np.float32)
+    greys[:900, :500] = np.random.default_rng(0).random((900, 500))  # outside the middle
+    greys[-900:, -500:] = 0.1
+    mask = replace(hand().mask, pixels=np.ones((height, width), bool))
+    whole = replace(hand(), radiograph=Radiograph(greys), mask=mask)
+    assert measure(whole)["noise"] == 0
+    greys[height // 2 - 500 : height // 2 + 500] += np.random.default_rng(0).normal(0, 0.02, (1000, width))
+    assert measure(whole)["noise"] > 0.01
