@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from boneage_roi.datasets.augmentation import through_jpeg
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline import Predictor
@@ -64,12 +65,7 @@ def scaled(factor: float) -> Change:
 
 def jpeg(quality: int) -> Change:
     """Through a JPEG of this quality."""
-
-    def change(pixels: Pixels, _: np.random.Generator) -> Pixels:
-        data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
-
-    return change
+    return lambda pixels, _: through_jpeg(pixels, quality)
 
 
 def noisy(deviation: float) -> Change:

@@ -37,6 +37,12 @@ def random_similarity(
     return np.column_stack([rotation, offset])
 
 
+def through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """An image (H, W) as it comes back from a JPEG of a quality, 0 to 100."""
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
 def poor_export(random: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """An image (H, W) after a bad export: noisy, with a pattern of lines, a coarse JPEG; one of them at least."""
     noise, lines, jpeg = (random.random() < share for share in (0.6, 0.15, 0.6))
@@ -49,10 +55,7 @@ def poor_export(random: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8
     if noise or not (lines or jpeg):
         greys += random.uniform(0, 12) * random.standard_normal(image.shape, np.float32)
     spoiled = np.asarray(greys.clip(0, 255), np.uint8)
-    if jpeg:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(15, 80))]
-        spoiled = np.asarray(cv2.imdecode(cv2.imencode(".jpg", spoiled, quality)[1], cv2.IMREAD_GRAYSCALE), np.uint8)
-    return spoiled
+    return through_jpeg(spoiled, int(random.integers(15, 80))) if jpeg else spoiled
 
 
 def poor_file(random: Generator, radiograph: Radiograph, mask: HandMask) -> tuple[Radiograph, HandMask]:

@@ -33,7 +33,7 @@ def hand_frame(radiograph: Radiograph, mask: HandMask, size: tuple[int, int] = (
     """
     to_frame = frame_map(mask, size)
     height, width = size
-    scale = float(np.sqrt(abs(np.linalg.det(to_frame[:, :2]))))
+    scale = magnification(to_frame)
     pixels: NDArray[np.float32] = radiograph.pixels
     if scale < 0.75:  # a plain warp would alias
         pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale), np.float32)
@@ -65,6 +65,11 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     linear = upright * scale / length
     offset = np.array([(width - 1) / 2, (height - 1) / 2]) - scale * middle - linear @ wrist
     return np.column_stack([linear, offset])
+
+
+def magnification(to_frame: NDArray[np.float64]) -> float:
+    """How many frame pixels one pixel of the radiograph becomes, a side."""
+    return float(np.sqrt(abs(np.linalg.det(to_frame[:, :2]))))
 
 
 def is_inverted(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> bool:

@@ -107,10 +107,7 @@ def cache_measures(run: Run) -> None:
     segmenter = Segmenter(run.stage("segmenter") / "segmenter.onnx")
     detector = Detector(run.stage("detector") / "detector.onnx")
     readings, config = read_readings(run), run.config
-    readers = [
-        RegionReader(run.path / f"regions/{region}/{region}.onnx", region, size=its.size, margin=its.margin, tta=False)
-        for region, its in config.regions.items()
-    ]
+    readers = [_reader(run, region, tta=False) for region in config.regions]
     fuser = Fuser.open(run.path / "fusion")
     hands = [hand for hand in run.manifest.itertuples() if hand.id in readings]
 
@@ -153,10 +150,7 @@ def cache_readings(run: Run, region: Region, split: str = "fusion", *, tta: bool
     path = readings_path(run, region, split, tta=tta)
     if path.is_file():
         return
-    config = run.config.regions[region]
-    network = run.stage(f"regions/{region}") / f"{region}.onnx"
-    reader = RegionReader(network, region, size=config.size, margin=config.margin, tta=tta)
-    frames = FrameCache(run)
+    reader, frames = _reader(run, region, tta=tta), FrameCache(run)
     boxes = {} if region is Region.HAND else read_boxes(run)
     hands = run.manifest
     wanted = [(str(hand.id), hand.sex) for hand in hands[hands.split == split].itertuples()]
@@ -170,6 +164,13 @@ def cache_readings(run: Run, region: Region, split: str = "fusion", *, tta: bool
     if not found:
         raise InputError(f"{run.path}: {region} was found on no hand; retrain the detector")
     write_readings(path, found)
+
+
+def _reader(run: Run, region: Region, *, tta: bool) -> RegionReader:
+    """A region's trained CNN."""
+    config = run.config.regions[region]
+    network = run.stage(f"regions/{region}") / f"{region}.onnx"
+    return RegionReader(network, region, size=config.size, margin=config.margin, tta=tta)
 
 
 def in_threads(work: Callable[[Any], Result], items: Any, title: str) -> Iterator[Result]:

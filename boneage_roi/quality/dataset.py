@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from boneage_roi.datasets.augmentation import through_jpeg
 from boneage_roi.imaging.intensity import stretch
 from boneage_roi.values import FloatImage, HandMask, Radiograph
 
@@ -37,8 +38,7 @@ def spoiled(number: int, radiograph: Radiograph, random: Generator) -> tuple[str
         noise = random.normal(0, random.uniform(0, MOST_NOISE), greys.shape)
         changed = np.asarray((greys + noise).clip(0, 255), np.uint8)
     else:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(*JPEG_QUALITIES))]
-        changed = np.asarray(cv2.imdecode(cv2.imencode(".jpg", greys, quality)[1], cv2.IMREAD_GRAYSCALE), np.uint8)
+        changed = through_jpeg(greys, int(random.integers(*JPEG_QUALITIES)))
     return kind, Radiograph(stretch(changed))
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.imaging.frame import magnification
 from boneage_roi.regions import DETECTED_REGIONS, Region
 from boneage_roi.values import Analysis, FloatImage, HandMask, RegionReading
 
@@ -34,7 +35,7 @@ def measure(analysis: Analysis) -> dict[str, float]:
         part of the mask, as a share of the hand; ``size``, the distance from wrist to middle MCP joint in pixels;
         ``forearm``, how much of the image lies below the wrist, and ``edge``, how much of the hand lies at the image's
         edge, both in such distances; ``contrast`` from soft tissue to bone and ``clipped``, the share of the hand that
-        is all black or all white, both 0..1; ``noise``, its standard deviation, and ``blocks``, the step between those
+        is all black or all white, both 0..1; ``noise``, as a standard deviation, and ``blocks``, the step between those
         of a JPEG, both as shares of the contrast and as strong as they are in the hand frame.
     """
     mask, boxes = analysis.mask, analysis.boxes
@@ -44,7 +45,7 @@ def measure(analysis: Analysis) -> dict[str, float]:
     low, high = np.percentile(analysis.radiograph.pixels[mask.pixels], [1, 99.5])
     hand, inside = _around(analysis.radiograph.pixels, mask)
     # What is fine averages out when the hand is shrunk to its frame, and grows with it.
-    in_frame = float(np.sqrt(abs(np.linalg.det(analysis.frame.to_frame[:, :2])))) / max(float(high - low), FAINTEST)
+    in_frame = magnification(analysis.frame.to_frame) / max(float(high - low), FAINTEST)
     return {
         "landmarks": mask.confidence,
         **{str(region): float(value) for region, value in sure.items()},
