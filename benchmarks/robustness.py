@@ -9,6 +9,7 @@ absolute value, months), how much the mean absolute error grew, and how many of 
 
 import argparse
 import os
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -261,4 +262,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
