@@ -102,7 +102,8 @@ def cache_measures(run: Run) -> None:
     Images in which nothing looks like a hand are left out: they are rejected before anything is measured.
     """
     path = run.stage("quality") / "measures.csv"
-    if path.is_file():
+    # Earlier versions spoiled no hands.
+    if path.is_file() and "moved" in pd.read_csv(path, nrows=0):
         return
     segmenter = Segmenter(run.stage("segmenter") / "segmenter.onnx")
     detector = Detector(run.stage("detector") / "detector.onnx")
