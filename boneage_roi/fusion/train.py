@@ -57,9 +57,7 @@ def train_fusion(run: Run) -> dict[str, Any]:
     config, folder = run.config.fusion, run.stage("fusion")
     hands, ages = load_hands(run)
     fitted = cross_fit(hands, ages, run)
-    path = _boosting_path(fitted, run)
-    best = int(np.abs(fitted.corrections - path).mean(axis=1).argmin())
-    rounds, boosted = 10 * (best + 1), fitted.layer_ages + path[best]
+    rounds, boosted = boost(fitted, run)
     trees = lightgbm.train(tree_settings(run.config.seed), _tree_data(fitted, slice(None)), rounds)
     export_layer(fitted.committee, hands, folder / "rb_fcl.onnx")
     export_trees(trees, fitted.inputs.shape[1], folder / "fusion.onnx")
@@ -207,14 +205,15 @@ def _tree_data(fitted: CrossFitted, rows: Any) -> lightgbm.Dataset:
     return lightgbm.Dataset(fitted.inputs[rows], fitted.corrections[rows], free_raw_data=False)
 
 
-def _boosting_path(fitted: CrossFitted, run: Run) -> NDArray[np.float64]:
-    """Corrections (rounds, N) of hands outside the trees' own fold, after every tenth tree."""
+def boost(fitted: CrossFitted, run: Run) -> tuple[int, NDArray[np.float64]]:
+    """How many trees correct the layer best, a multiple of ten, and the bone ages (N,) of hands outside their fold."""
     steps = range(10, MOST_ROUNDS + 1, 10)
     path = np.zeros((len(steps), len(fitted.ages)))
     for teach, keep in folds(run).split(fitted.ages):
         trees = lightgbm.train(tree_settings(run.config.seed), _tree_data(fitted, teach), MOST_ROUNDS)
         path[:, keep] = [trees.predict(fitted.inputs[keep], num_iteration=step) for step in steps]
-    return path
+    best = int(np.abs(fitted.corrections - path).mean(axis=1).argmin())
+    return steps[best], fitted.layer_ages + path[best]
 
 
 def _region_errors(hands: HandReadings, ages: Floats) -> dict[str, float]:
