@@ -45,7 +45,8 @@ def variant_run(run: Run, region: Region, name: str, epochs: int) -> Run:
     one = RoundConfig(epochs=epochs, **({"augmentation": 0.4} | in_round))
     settings = run.config.regions[region].model_copy(update={"rounds": (one,), **changed})
     variant = Run(run.path / "ablations" / name)
-    variant.write_config(run.config.model_copy(update={"name": name, "regions": {region: settings}}))
+    from_nothing = {"name": name, "start": None, "regions": {region: settings}}
+    variant.write_config(run.config.model_copy(update=from_nothing))
     for shared in SHARED:
         link = variant.path / shared
         if not link.exists():

@@ -22,11 +22,13 @@ def rows_under(text: str, title: str) -> dict[str, list[str]]:
 
 
 def test_every_table_is_there(copied_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copied_run.write_config(copied_run.config.model_copy(update={"start": "default"}))
     ablations.main(copied_run.path, Region.CARPAL, epochs=1, only=["control", "no-sex"])
     assert copied_run.metrics("ablations/no-sex/regions/carpal")
     config = Run(copied_run.path / "ablations" / "no-sex").config
     assert list(config.regions) == [Region.CARPAL]
     assert not config.regions[Region.CARPAL].sex
+    assert config.start is None
     report = evaluate(copied_run.path / "manifest.csv", copied_run.bundle, split="test", output=tmp_path, worst=0)
     capsys.readouterr()
 
@@ -42,6 +44,8 @@ def test_every_table_is_there(copied_run: Run, tmp_path: Path, capsys: pytest.Ca
     assert len(rows_under(text, "The shipped fusion without")) == 1 + 6 + 15
     assert set(rows_under(text, "One thing switched off in the `carpal` network")) == {"control", "no-sex"}
     assert set(rows_under(text, "Against the earlier bundle")) == {*Region, "fused"}
+    everyone = rows_under(text, "By sex and age")["all"]
+    assert [everyone[0], everyone[6]] == [f"{len(ages):,}", f"{len(load_hands(copied_run)[1]):,}"]
     shipped = rows_under(text, "The shipped bundle")["with test-time augmentation"]
     measured = json.loads((copied_run.bundle / "manifest.json").read_text())["metrics"]
     assert float(shipped[1]) == pytest.approx(measured["test"]["all"]["mae"], abs=0.006)
