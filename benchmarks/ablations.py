@@ -6,14 +6,12 @@ The shipped recipe would take hours; every variant, and the control that they ar
 round on all train images. `benchmarks/accuracy.py` puts what they reach into its table.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from boneage_roi.configs.schema import RoundConfig
-from boneage_roi.errors import InputError
 from boneage_roi.pipeline.training import region_stage
 from boneage_roi.regions import Region
 from boneage_roi.runs import Run
@@ -55,7 +53,6 @@ def variant_run(run: Run, region: Region, name: str, epochs: int) -> Run:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    from script import run_script
+
+    run_script(lambda: typer.run(main))

@@ -6,7 +6,6 @@ Networks read the `fusion` and `test` hands once; the readings stay in the run f
 `fusion` hands alone.
 """
 
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import combinations
@@ -21,11 +20,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from boneage_roi.datasets.cache import read_readings
-from boneage_roi.errors import InputError, RejectedError
+from boneage_roi.errors import RejectedError
 from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, tree_features
 from boneage_roi.fusion.runtime import Fuser
-from boneage_roi.fusion.train import boost, cross_fit, folds, load_hands, run_layer, tree_settings
+from boneage_roi.fusion.train import CrossFitted, boost, cross_fit, folds, load_hands, run_layer, tree_settings
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline import Predictor
 from boneage_roi.pipeline.caching import cache_readings
@@ -79,7 +78,8 @@ def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) 
     if against:
         earlier = pd.read_csv(against, dtype={"id": str}).set_index("id")
         print_progress(earlier.loc[test_ids(opened)], predictions)
-    print_fusions(opened, hands, ages, shipped)
+    layer = cross_fit(*load_hands(opened), opened)
+    print_fusions(opened, layer, hands, ages, shipped)
     dropped = [("all six", shipped)]
     for gone in (*((row,) for row in range(len(REGIONS))), *combinations(range(len(REGIONS)), 2)):
         dropped.append((" and ".join(REGIONS[row] for row in gone), fuser.fuse(without(hands, gone))[0]))
@@ -87,7 +87,7 @@ def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) 
     print_ablations(opened)
     if sharper:
         print_resolutions(opened, sharper, shipped)
-    print_groups(predictions, cross_validated_predictions(opened))
+    print_groups(predictions, cross_validated_predictions(opened, layer))
 
 
 def test_ids(run: Run) -> list[str]:
@@ -128,10 +128,9 @@ def print_progress(earlier: pd.DataFrame, now: pd.DataFrame) -> None:
     print()
 
 
-def print_fusions(run: Run, hands: HandReadings, ages: Ages, shipped: Ages) -> None:
+def print_fusions(run: Run, layer: CrossFitted, hands: HandReadings, ages: Ages, shipped: Ages) -> None:
     """Every way to fuse, cross-validated on the `fusion` hands and fitted to all of them for the `test` hands."""
-    teaching, known = load_hands(run)
-    layer = cross_fit(teaching, known, run)
+    teaching, known = layer.hands, layer.ages
     measured: list[tuple[str, float, Ages]] = []
     for name, fit in (("best region", best_region), ("equal weights", equal_weights), ("ridge", ridge)):
         measured.append((f"{name}", cross_validated(fit, teaching, known, run), fit(teaching, known)(hands)))
@@ -253,10 +252,9 @@ def print_resolutions(run: Run, folder: Path, shipped: Ages) -> None:
     print(f"| MAE sharper | {maes[1]:.2f} |\n| sharper - as they are | {difference(sharp - truth, coarse - truth)} |\n")
 
 
-def cross_validated_predictions(run: Run) -> pd.DataFrame:
+def cross_validated_predictions(run: Run, layer: CrossFitted) -> pd.DataFrame:
     """Of the `fusion` hands, each read by a fusion and given an interval that had not seen it."""
-    hands, ages = load_hands(run)
-    layer = cross_fit(hands, ages, run)
+    hands, ages = layer.hands, layer.ages
     months = boost(layer, run)[1].astype(np.float32)
     errors, half = np.abs(months - ages), np.zeros_like(ages)
     for teach, keep in folds(run).split(ages):
@@ -283,7 +281,6 @@ def print_groups(predictions: pd.DataFrame, cross_validated: pd.DataFrame) -> No
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    from script import run_script
+
+    run_script(lambda: typer.run(main))

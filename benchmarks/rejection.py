@@ -9,7 +9,6 @@ hands. None of them was used to learn the limits.
 
 import argparse
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -167,9 +166,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    from script import run_script
+
+    run_script(main)

@@ -9,7 +9,6 @@ absolute value, months), how much the mean absolute error grew, and how many of 
 
 import argparse
 import os
-import sys
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -262,9 +261,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    from script import run_script
+
+    run_script(main)
