@@ -75,6 +75,7 @@ def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) 
     predictions = prediction_table(hands, ages, shipped, half)
     alone = [(region.value, predictions[region.age_column].to_numpy()) for region in REGIONS]
     table("Each region alone", alone, ages, shipped)
+    print_likeness(predictions)
     if against:
         earlier = pd.read_csv(against, dtype={"id": str}).set_index("id")
         print_progress(earlier.loc[test_ids(opened)], predictions)
@@ -113,6 +114,17 @@ def difference(errors: Ages, reference: Ages) -> str:
         return ""
     paired = paired_difference(errors, reference)
     return f"{paired.value:+.2f} ({paired.low:+.2f} to {paired.high:+.2f})"
+
+
+def print_likeness(predictions: pd.DataFrame) -> None:
+    """Correlations of the regions' errors: what the label is off by is in all of them alike."""
+    errors = predictions[[region.age_column for region in REGIONS]].sub(predictions.boneage, axis=0)
+    print("## How alike the regions err\n")
+    print("Correlation of the errors, and their standard deviation in months.\n")
+    print(f"| | {' | '.join(REGIONS)} | standard deviation |\n|---{'|---' * len(REGIONS)}|---|")
+    for region, row, spread in zip(REGIONS, errors.corr().to_numpy(), errors.std(), strict=True):
+        print(f"| {region} | {' | '.join(f'{value:.2f}' for value in row)} | {spread:.1f} |")
+    print()
 
 
 def print_progress(earlier: pd.DataFrame, now: pd.DataFrame) -> None:
