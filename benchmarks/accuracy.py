@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import typer
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from sklearn.linear_model import RidgeCV
 
 from boneage_roi.datasets.cache import read_readings
@@ -39,6 +40,10 @@ ExistingPath = Annotated[Path | None, typer.Option(exists=True)]
 REGIONS = list(Region)
 ROUNDS = 150
 """Trees of LightGBM alone; one number that was not tuned."""
+OFTEN = 0.02
+"""A label's age that more of a sex's hands than this have is one that the rater writes often."""
+NEIGHBOURS = 6
+"""Months (standard deviation) around a label's age that it is compared with."""
 
 
 def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) -> None:
@@ -81,6 +86,8 @@ def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) 
         print_progress(earlier.loc[test_ids(opened)], predictions)
     layer = cross_fit(*load_hands(opened), opened)
     print_fusions(opened, layer, hands, ages, shipped)
+    crossed = cross_validated_predictions(opened, layer)
+    print_rater_ages(opened, layer, crossed, hands, predictions)
     dropped = [("all six", shipped)]
     for gone in (*((row,) for row in range(len(REGIONS))), *combinations(range(len(REGIONS)), 2)):
         dropped.append((" and ".join(REGIONS[row] for row in gone), fuser.fuse(without(hands, gone))[0]))
@@ -88,7 +95,7 @@ def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) 
     print_ablations(opened)
     if sharper:
         print_resolutions(opened, sharper, shipped)
-    print_groups(predictions, cross_validated_predictions(opened, layer))
+    print_groups(predictions, crossed)
 
 
 def test_ids(run: Run) -> list[str]:
@@ -157,6 +164,46 @@ def print_fusions(run: Run, layer: CrossFitted, hands: HandReadings, ages: Ages,
         mae = error_statistics(ages, predicted)["mae"].value
         print(f"| {name} | {error:.2f} | {mae:.2f} | {difference(predicted - ages, shipped - ages)} |")
     print()
+
+
+def print_rater_ages(
+    run: Run, layer: CrossFitted, crossed: pd.DataFrame, hands: HandReadings, shipped: pd.DataFrame
+) -> None:
+    """What naming only ages that the rater writes would do to the errors."""
+    known = run.manifest[run.manifest.split == "train"]
+    share = known.groupby("sex").boneage.value_counts(normalize=True)
+    often = share[share > OFTEN].groupby("sex").agg(["size", "sum"])
+    (girls, girls_share), (boys, boys_share) = often.loc[["F", "M"]].itertuples(index=False, name=None)
+    print("## If only the ages were named that the rater writes\n")
+    print(f"Of the `train` labels, {girls:.0f} ages make up {girls_share:.0%} of the girls' and {boys:.0f} make up")
+    print(f"{boys_share:.0%} of the boys'. Each month of the fused distribution counts by how much more often it is a")
+    print("label than the months around it, and the median is named.\n")
+    print("| | MAE, shipped | named | named - shipped | RMSE, shipped | named |\n|---|---|---|---|---|---|")
+    rows = {
+        "`fusion` hands, cross-validated": (crossed, layer.hands, layer.distributions),
+        "`test` hands": (shipped, hands, run_layer(layer.committee, hands)),
+    }
+    for name, (table, some, distributions) in rows.items():
+        months, ages = table.bone_age_months.to_numpy(np.float32), table.boneage.to_numpy(np.float32)
+        errors = (months - ages, rater_ages(known, some.sex, distributions, months) - ages)
+        maes, rmses = [np.abs(each).mean() for each in errors], [np.sqrt((each**2).mean()) for each in errors]
+        print(f"| {name} | {maes[0]:.2f} | {maes[1]:.2f} | {difference(errors[1], errors[0])} ", end="")
+        print(f"| {rmses[0]:.2f} | {rmses[1]:.2f} |")
+    print()
+
+
+def rater_ages(known: pd.DataFrame, male: Ages, distributions: Ages, months: Ages) -> Ages:
+    """Medians of distributions (N, 240), moved to their bone ages (N,), that prefer the labels' favourite ages."""
+    scale, weights = np.arange(distributions.shape[1]), {}
+    for sex in ("F", "M"):
+        count = np.bincount(known.boneage[known.sex == sex].round().astype(int), minlength=len(scale)).astype(float)
+        weights[sex == "M"] = count / (gaussian_filter1d(count, NEIGHBOURS) + 1e-3)
+    moved = months - moments(distributions)[0]
+    preferred = [
+        np.interp(scale - by, scale, distribution) * weights[boy > 0]
+        for by, distribution, boy in zip(moved, distributions, male, strict=True)
+    ]
+    return np.array([(each.cumsum() < each.sum() / 2).sum() for each in preferred], np.float32)
 
 
 def cross_validated(fit: Fit, hands: HandReadings, ages: Ages, run: Run) -> float:

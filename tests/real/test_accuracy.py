@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import ablations, accuracy
@@ -43,6 +44,9 @@ def test_every_table_is_there(copied_run: Run, tmp_path: Path, capsys: pytest.Ca
     assert ways["ridge"][2] != ""
     assert len(rows_under(text, "The shipped fusion without")) == 1 + 6 + 15
     assert set(rows_under(text, "One thing switched off in the `carpal` network")) == {"control", "no-sex"}
+    likeness = rows_under(text, "How alike the regions err")
+    assert [likeness[region][column] for column, region in enumerate(Region)] == ["1.00"] * len(Region)
+    assert len(rows_under(text, "If only the ages were named that the rater writes")) == 2
     assert set(rows_under(text, "Against the earlier bundle")) == {*Region, "fused"}
     everyone = rows_under(text, "By sex and age")["all"]
     assert [everyone[0], everyone[6]] == [f"{len(ages):,}", f"{len(load_hands(copied_run)[1]):,}"]
@@ -50,3 +54,12 @@ def test_every_table_is_there(copied_run: Run, tmp_path: Path, capsys: pytest.Ca
     measured = json.loads((copied_run.bundle / "manifest.json").read_text())["metrics"]
     assert float(shipped[1]) == pytest.approx(measured["test"]["all"]["mae"], abs=0.006)
     assert float(shipped[1]) == pytest.approx(report.table.mae.iloc[0], abs=0.5)  # evaluate finds other boxes
+
+
+def test_only_ages_that_the_rater_writes_are_named() -> None:
+    known = pd.DataFrame({"sex": ["F"] * 40 + ["M"] * 10, "boneage": [100.0] * 30 + [112.0] * 10 + [106.0] * 10})
+    months = np.array([103, 110, 103], np.float32)
+    distributions = np.exp(-0.5 * ((np.arange(240) - 90) / 8) ** 2)[None].repeat(3, 0)  # ten to twenty months off
+    distributions /= distributions.sum(1, keepdims=True)
+    named = accuracy.rater_ages(known, np.array([0, 0, 1], np.float32), distributions, months)
+    assert named.tolist() == [100, 112, 106]
