@@ -185,25 +185,24 @@ def print_rater_ages(
     }
     for name, (table, some, distributions) in rows.items():
         months, ages = table.bone_age_months.to_numpy(np.float32), table.boneage.to_numpy(np.float32)
-        errors = (months - ages, rater_ages(known, some.sex, distributions, months) - ages)
-        maes, rmses = [np.abs(each).mean() for each in errors], [np.sqrt((each**2).mean()) for each in errors]
-        print(f"| {name} | {maes[0]:.2f} | {maes[1]:.2f} | {difference(errors[1], errors[0])} ", end="")
-        print(f"| {rmses[0]:.2f} | {rmses[1]:.2f} |")
+        named = rater_ages(known, some.sex, distributions, months)
+        before, after = error_statistics(ages, months), error_statistics(ages, named)
+        print(f"| {name} | {before['mae'].value:.2f} | {after['mae'].value:.2f} ", end="")
+        print(f"| {difference(named - ages, months - ages)} ", end="")
+        print(f"| {before['rmse'].value:.2f} | {after['rmse'].value:.2f} |")
     print()
 
 
 def rater_ages(known: pd.DataFrame, male: Ages, distributions: Ages, months: Ages) -> Ages:
     """Medians of distributions (N, 240), moved to their bone ages (N,), that prefer the labels' favourite ages."""
-    scale, weights = np.arange(distributions.shape[1]), {}
-    for sex in ("F", "M"):
-        count = np.bincount(known.boneage[known.sex == sex].round().astype(int), minlength=len(scale)).astype(float)
-        weights[sex == "M"] = count / (gaussian_filter1d(count, NEIGHBOURS) + 1e-3)
+    scale = np.arange(distributions.shape[1])
+    labels = [known.boneage[known.sex == sex].round().astype(int) for sex in ("F", "M")]
+    counts = np.stack([np.bincount(ages, minlength=len(scale)) for ages in labels]).astype(float)
+    weights = counts / (gaussian_filter1d(counts, NEIGHBOURS) + 1e-3)
     moved = months - moments(distributions)[0]
-    preferred = [
-        np.interp(scale - by, scale, distribution) * weights[boy > 0]
-        for by, distribution, boy in zip(moved, distributions, male, strict=True)
-    ]
-    return np.array([(each.cumsum() < each.sum() / 2).sum() for each in preferred], np.float32)
+    in_place = [np.interp(scale - by, scale, each) for by, each in zip(moved, distributions, strict=True)]
+    preferred = np.stack(in_place) * weights[male.astype(int)]
+    return (preferred.cumsum(1) < preferred.sum(1, keepdims=True) / 2).sum(1).astype(np.float32)
 
 
 def cross_validated(fit: Fit, hands: HandReadings, ages: Ages, run: Run) -> float:
