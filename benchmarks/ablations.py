@@ -53,6 +53,6 @@ def variant_run(run: Run, region: Region, name: str, epochs: int) -> Run:
 
 
 if __name__ == "__main__":
-    from script import run_script
+    from script import run_typed
 
-    run_script(lambda: typer.run(main))
+    run_typed(main)

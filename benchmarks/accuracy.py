@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn.linear_model import RidgeCV
 
 from boneage_roi.datasets.cache import read_readings
-from boneage_roi.errors import RejectedError
+from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, tree_features
 from boneage_roi.fusion.runtime import Fuser
@@ -36,7 +36,8 @@ from boneage_roi.runs import Run
 
 Ages = NDArray[np.float32]
 Fit = Callable[[HandReadings, Ages], Callable[[HandReadings], Ages]]
-ExistingPath = Annotated[Path | None, typer.Option(exists=True)]
+Table = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
+Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False)]
 REGIONS = list(Region)
 ROUNDS = 150
 """Trees of LightGBM alone; one number that was not tuned."""
@@ -46,7 +47,7 @@ NEIGHBOURS = 6
 """Months (standard deviation) around a label's age that it is compared with."""
 
 
-def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) -> None:
+def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
     """Print the tables of a finished run as Markdown.
 
     Args:
@@ -59,6 +60,7 @@ def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) 
         for split, tta in (("fusion", True), ("test", True), ("test", False)):
             cache_readings(opened, region, split, tta=tta)
     (hands, ages), (plain, _) = load_hands(opened, "test"), load_hands(opened, "test", tta=False)
+    earlier = read_predictions(against, test_ids(opened)) if against else None
     fuser = Fuser.open(opened.path / "fusion")
     shipped, half = fuser.fuse(hands)
     options = [f" --{name} {path}" for name, path in (("against", against), ("sharper", sharper)) if path]
@@ -81,9 +83,8 @@ def main(run: Path, against: ExistingPath = None, sharper: ExistingPath = None) 
     alone = [(region.value, predictions[region.age_column].to_numpy()) for region in REGIONS]
     table("Each region alone", alone, ages, shipped)
     print_likeness(predictions)
-    if against:
-        earlier = pd.read_csv(against, dtype={"id": str}).set_index("id")
-        print_progress(earlier.loc[test_ids(opened)], predictions)
+    if earlier is not None:
+        print_progress(earlier, predictions)
     layer = cross_fit(*load_hands(opened), opened)
     print_fusions(opened, layer, hands, ages, shipped)
     crossed = cross_validated_predictions(opened, layer)
@@ -102,6 +103,19 @@ def test_ids(run: Run) -> list[str]:
     """Ids of the `test` hands in the order of `load_hands`."""
     hands, readings = run.manifest, read_readings(run, "test")
     return [key for key in hands.id[hands.split == "test"] if key in readings]
+
+
+def read_predictions(path: Path, ids: list[str]) -> pd.DataFrame:
+    """What `boneage-roi evaluate` wrote of hands, in the order of their ids.
+
+    Raises:
+        InputError: it wrote another file, or of other hands.
+    """
+    columns = [*(region.age_column for region in REGIONS), "bone_age_months"]
+    try:
+        return pd.read_csv(path, dtype={"id": str}).set_index("id").loc[ids, columns]
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{path}: not the predictions.csv that `boneage-roi evaluate` wrote of these hands") from None
 
 
 def table(title: str, rows: Iterable[tuple[str, Ages]], ages: Ages, shipped: Ages) -> None:
@@ -339,6 +353,6 @@ def print_groups(predictions: pd.DataFrame, cross_validated: pd.DataFrame) -> No
 
 
 if __name__ == "__main__":
-    from script import run_script
+    from script import run_typed
 
-    run_script(lambda: typer.run(main))
+    run_typed(main)

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable
 
+import typer
+
 from boneage_roi.errors import InputError
 
 
@@ -14,3 +16,20 @@ def run_script(main: Callable[[], object]) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+def run_typed(main: Callable[..., object]) -> None:
+    """Run a script whose arguments are those of ``main``."""
+    app = typer.Typer(add_completion=False)
+    app.command()(main)
+
+    def parsed() -> None:
+        try:
+            code = app(standalone_mode=False)
+        except typer.TyperException as error:
+            print(f"error: {error.format_message()}", file=sys.stderr)
+            sys.exit(2)
+        if code == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+
+    run_script(parsed)

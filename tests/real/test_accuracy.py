@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import ablations, accuracy
+from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import moments
 from boneage_roi.fusion.train import load_hands
 from boneage_roi.regions import Region
@@ -54,6 +55,15 @@ def test_every_table_is_there(copied_run: Run, tmp_path: Path, capsys: pytest.Ca
     measured = json.loads((copied_run.bundle / "manifest.json").read_text())["metrics"]
     assert float(shipped[1]) == pytest.approx(measured["test"]["all"]["mae"], abs=0.006)
     assert float(shipped[1]) == pytest.approx(report.table.mae.iloc[0], abs=0.5)  # evaluate finds other boxes
+
+
+@pytest.mark.parametrize(
+    "content", ["", "id\n1\n", "a table, that\nis, longer, in, later, rows\n", "id,bone_age_months\nx,1\n"]
+)
+def test_a_table_that_evaluate_did_not_write_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "table.csv").write_text(content)
+    with pytest.raises(InputError, match=r"not the predictions\.csv"):
+        accuracy.read_predictions(tmp_path / "table.csv", ["1"])
 
 
 def test_only_ages_that_the_rater_writes_are_named() -> None:
