@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from boneage_roi.configs.schema import RoundConfig
-from boneage_roi.pipeline.training import region_stage
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run
+from boneage_roi.runs.run import Run
+from boneage_roi.training.stages import region_stage
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "control": {},

@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from sklearn.linear_model import RidgeCV
 
-from boneage_roi.datasets.cache import read_readings
 from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, tree_features
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import CrossFitted, boost, cross_fit, folds, load_hands, run_layer, tree_settings
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.metrics import error_statistics, error_table, paired_difference
 from boneage_roi.pipeline import Predictor
-from boneage_roi.pipeline.caching import cache_readings
-from boneage_roi.pipeline.measuring import prediction_table
 from boneage_roi.regions import Region
-from boneage_roi.reports.metrics import error_statistics, error_table, paired_difference
-from boneage_roi.runs import Run
+from boneage_roi.runs.artefacts import read_readings
+from boneage_roi.runs.run import Run
+from boneage_roi.training.artefacts import cache_readings
+from boneage_roi.training.measuring import prediction_table
 
 Ages = NDArray[np.float32]
 Fit = Callable[[HandReadings, Ages], Callable[[HandReadings], Ages]]

@@ -30,8 +30,8 @@ def test_finetune_sees_what_the_shipped_bundle_sees() -> None:
 @pytest.mark.parametrize("region", list(Region))
 def test_finetune_can_go_on_from_the_shipped_networks(region: Region) -> None:
     pytest.importorskip("torch")
+    from boneage_roi.learning.onnx_export import load_onnx
     from boneage_roi.regional_models.train import build_network
-    from boneage_roi.training import load_onnx
 
     settings = FINETUNE.regions[region].model_copy(update={"pretrained": False})
     load_onnx(build_network(settings), Bundle.load().file(f"regions/{region}.onnx"))

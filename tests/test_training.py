@@ -16,12 +16,12 @@ from boneage_roi.errors import InputError  # noqa: E402
 from boneage_roi.fusion.features import HandReadings  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
 from boneage_roi.fusion.train import export_layer, export_trees, tree_settings  # noqa: E402
+from boneage_roi.learning.onnx_export import export_onnx, halve_weights, load_onnx  # noqa: E402
 from boneage_roi.onnx_session import open_session  # noqa: E402
-from boneage_roi.regional_models.model import RegionNet  # noqa: E402
+from boneage_roi.regional_models.networks.region_net import RegionNet  # noqa: E402
 from boneage_roi.regional_models.train import export_region  # noqa: E402
 from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
 from boneage_roi.segmentation.model import HandUNet  # noqa: E402
-from boneage_roi.training import export_onnx, halve_weights, load_onnx  # noqa: E402
 
 Arrays = dict[str, np.ndarray]
 

@@ -15,7 +15,7 @@ from boneage_roi.regions import Region
 if TYPE_CHECKING:
     import pandas as pd
 
-    from boneage_roi.runs import Run
+    from boneage_roi.runs.run import Run
 
 TRAIN_PACKAGES = (
     *("torch", "torchvision", "lightning", "lightgbm", "segmentation_models_pytorch", "timm", "ultralytics", "sklearn"),
@@ -42,7 +42,7 @@ def prepare(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption
 def train_segmenter(run: RunOption = DEFAULT_RUN) -> None:
     """Train the hand segmenter of a prepared run; resumes where it was stopped."""
     with _training(run) as opened:
-        from boneage_roi.pipeline.training import segmenter_stage
+        from boneage_roi.training.stages import segmenter_stage
 
         _show_metrics(segmenter_stage(opened))
 
@@ -51,7 +51,7 @@ def train_segmenter(run: RunOption = DEFAULT_RUN) -> None:
 def train_detector(run: RunOption = DEFAULT_RUN) -> None:
     """Train the region detector; needs the segmenter. Resumes where it was stopped."""
     with _training(run) as opened:
-        from boneage_roi.pipeline.training import detector_stage
+        from boneage_roi.training.stages import detector_stage
 
         _show_metrics(detector_stage(opened))
 
@@ -65,7 +65,7 @@ def train_region(
     if region not in list(Region):
         raise InputError(f"unknown region {region!r}; known are {', '.join(Region)}")
     with _training(run) as opened:
-        from boneage_roi.pipeline.training import region_stage
+        from boneage_roi.training.stages import region_stage
 
         _show_metrics(region_stage(opened, Region(region)))
 
@@ -74,7 +74,7 @@ def train_region(
 def train_fusion(run: RunOption = DEFAULT_RUN) -> None:
     """Train the feature-connected layer, the boosted residual and the intervals; needs every region."""
     with _training(run) as opened:
-        from boneage_roi.pipeline.training import fusion_stage
+        from boneage_roi.training.stages import fusion_stage
 
         _show_metrics(fusion_stage(opened))
 
@@ -83,7 +83,7 @@ def train_fusion(run: RunOption = DEFAULT_RUN) -> None:
 def train_quality(run: RunOption = DEFAULT_RUN) -> None:
     """Learn which images the quality gate rejects and which it warns of; needs the fusion."""
     with _training(run) as opened:
-        from boneage_roi.pipeline.training import quality_stage
+        from boneage_roi.training.stages import quality_stage
 
         _show_metrics(quality_stage(opened))
 
@@ -94,7 +94,7 @@ def train(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption =
     _require_training()
     _prepare(dataset, run, preset)
     with _training(run) as opened:
-        from boneage_roi.pipeline.training import train_everything
+        from boneage_roi.training.stages import train_everything
 
         bundle = train_everything(opened)
     print(f"bundle is in {bundle}")
@@ -104,7 +104,7 @@ def train(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption =
 def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a finished training.")]) -> None:
     """Write the bundle of a finished training run and check it."""
     with _training(run) as opened:
-        from boneage_roi.pipeline.export import export_bundle
+        from boneage_roi.training.export import export_bundle
 
         print(f"bundle is in {export_bundle(opened)}")
 
@@ -112,7 +112,7 @@ def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder 
 @contextmanager
 def _training(run: Path) -> "Iterator[Run]":
     """A prepared run, for the time of a training that Ctrl-C may end; the mistakes of a user come before torch does."""
-    from boneage_roi.runs import Run
+    from boneage_roi.runs.run import Run
 
     _require_training()
     opened = Run(run)
@@ -123,8 +123,8 @@ def _training(run: Path) -> "Iterator[Run]":
 
 def _prepare(dataset: Path, run: Path, preset: str) -> "pd.DataFrame":
     from boneage_roi.configs.schema import TrainConfig
-    from boneage_roi.datasets.prepare import prepare
-    from boneage_roi.runs import Run
+    from boneage_roi.runs.run import Run
+    from boneage_roi.training.prepare import prepare
 
     with interruptible("the same command starts over"):
         return prepare(dataset, Run(run), TrainConfig.load(preset))

@@ -14,7 +14,7 @@ from boneage_roi.datasets.formats.keypoints import HandKeypoints, read_keypoints
 from boneage_roi.datasets.formats.pascal_voc import read_pascal_voc
 from boneage_roi.datasets.formats.polygons import Polygon, read_polygons
 from boneage_roi.datasets.formats.yolo import read_yolo
-from boneage_roi.runs import write_atomically
+from boneage_roi.files import write_atomically
 
 BOX_COLUMNS = ["id", "source", "label", "xmin", "ymin", "xmax", "ymax"]
 

@@ -8,10 +8,11 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from boneage_roi.datasets.cache import CORNERS, FrameCache
 from boneage_roi.detection.runtime import padded
+from boneage_roi.files import write_atomically
 from boneage_roi.regions import DETECTED_REGIONS
-from boneage_roi.runs import Run, write_atomically
+from boneage_roi.runs.artefacts import CORNERS, FrameCache
+from boneage_roi.runs.run import Run
 
 
 def write_dataset(run: Run, labels: pd.DataFrame, folder: Path, size: int) -> Path:

@@ -11,9 +11,9 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.linear_model import Ridge
 
-from boneage_roi.datasets.cache import CORNERS
 from boneage_roi.errors import InputError
 from boneage_roi.regions import GROWTH_PLATES
+from boneage_roi.runs.artefacts import CORNERS
 
 POINTS = (*GROWTH_PLATES, *(f"tip{digit}" for digit in range(1, 6)))
 FINGER_JOINTS = 14

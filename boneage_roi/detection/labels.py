@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from boneage_roi.datasets.cache import CORNERS, FrameCache
 from boneage_roi.detection.joints import POINTS, Hand, build_hands
 from boneage_roi.regions import GROWTH_PLATES, Region
-from boneage_roi.runs import Run
+from boneage_roi.runs.artefacts import CORNERS, FrameCache
+from boneage_roi.runs.run import Run
 
 PLATE_SIDE = {"MCP": 0.30, "PIP": 0.25, "IP": 0.25, "DIP": 0.21, "radius": 0.42, "ulna": 0.32}
 """Side of a growth plate's square, as a share of the distance from the wrist to the middle MCP joint."""

@@ -8,14 +8,16 @@ import numpy as np
 import onnx
 import pandas as pd
 
-from boneage_roi.datasets.cache import FrameCache
 from boneage_roi.detection.dataset import write_dataset
 from boneage_roi.detection.labels import build_labels
 from boneage_roi.detection.model import open_yolo
 from boneage_roi.detection.runtime import Detector
+from boneage_roi.files import write_atomically
+from boneage_roi.learning.fitting import tune_cpu
+from boneage_roi.learning.onnx_export import halve_weights
 from boneage_roi.regions import DETECTED_REGIONS, Region
-from boneage_roi.runs import Run, write_atomically
-from boneage_roi.training import halve_weights, tune_cpu
+from boneage_roi.runs.artefacts import FrameCache
+from boneage_roi.runs.run import Run
 
 ENOUGH = {Region.PHALANX: 4, Region.EPIPHYSIS: 14}
 """How many crops of a region make a hand complete enough to read."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from boneage_roi.errors import InputError
+from boneage_roi.files import read_json
 from boneage_roi.fusion.features import HandReadings, disagreement, moments
-from boneage_roi.json_file import read_json
 from boneage_roi.regions import AGE_BINS
 from boneage_roi.values import FloatArray
 

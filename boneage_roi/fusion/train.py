@@ -20,15 +20,17 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from boneage_roi.datasets.cache import read_readings
+from boneage_roi.files import write_atomically
 from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer
-from boneage_roi.regional_models.train import label_distribution
+from boneage_roi.learning.fitting import fit, one_cycle
+from boneage_roi.learning.losses import label_distribution
+from boneage_roi.learning.onnx_export import export_onnx
+from boneage_roi.metrics import AGE_BAND_EDGES
 from boneage_roi.regions import AGE_BINS, Region
-from boneage_roi.reports.metrics import AGE_BAND_EDGES
-from boneage_roi.runs import Run, write_atomically
-from boneage_roi.training import export_onnx, fit, one_cycle
+from boneage_roi.runs.artefacts import read_readings
+from boneage_roi.runs.run import Run
 
 LABEL_SIGMA = 8.0
 REGION_DROPOUT = 0.1

@@ -10,8 +10,8 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 
 from boneage_roi.errors import InputError, RejectedError
-from boneage_roi.imaging.overlay import draw_overlay, save_image
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.outputs.overlay import draw_overlay, save_image
 from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.regions import Region

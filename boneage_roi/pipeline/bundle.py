@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boneage_roi import __version__
 from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
 from boneage_roi.regions import Region
 
 SCHEMA_VERSION: Final = 4
@@ -137,8 +138,6 @@ def write_bundle_manifest(
     Raises:
         InputError: a file of the bundle is missing.
     """
-    from boneage_roi.runs import write_atomically  # brings pandas, which prediction starts faster without
-
     files = {}
     for file in bundle_files(regions):
         if not (folder / file).is_file():

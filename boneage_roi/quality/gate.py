@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from boneage_roi.json_file import read_json
+from boneage_roi.files import read_json
 from boneage_roi.quality.measures import PARTS
 
 

@@ -10,10 +10,11 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from boneage_roi.files import write_atomically
 from boneage_roi.quality.dataset import SPOILED
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import PARTS
-from boneage_roi.runs import Run, write_atomically
+from boneage_roi.runs.run import Run
 
 RARE = 0.005
 """Share of the hands that each limit warns of."""
@@ -41,7 +42,7 @@ FOLDS = 5
 def train_gate(run: Run) -> dict[str, Any]:
     """Learn the limits and write ``run/quality/quality.json``; does nothing when that is done.
 
-    Needs the measures that :func:`boneage_roi.pipeline.caching.cache_measures` keeps.
+    Needs the measures that :func:`boneage_roi.training.artefacts.cache_measures` keeps.
 
     Returns:
         Shares of the hands that are rejected and warned of, and of each other kind that is rejected; of images that

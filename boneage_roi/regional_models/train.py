@@ -14,13 +14,15 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from boneage_roi.configs.schema import RegionConfig, RoundConfig
-from boneage_roi.datasets.cache import FrameCache, read_boxes
+from boneage_roi.learning.fitting import fit, one_cycle
+from boneage_roi.learning.losses import label_distribution
+from boneage_roi.learning.onnx_export import export_onnx, load_onnx
 from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
-from boneage_roi.regional_models.model import RegionNet
+from boneage_roi.regional_models.networks.region_net import RegionNet
 from boneage_roi.regions import AGE_BINS, Region
-from boneage_roi.runs import Run
-from boneage_roi.training import export_onnx, fit, load_onnx, one_cycle
+from boneage_roi.runs.artefacts import FrameCache, read_boxes
+from boneage_roi.runs.run import Run
 
 
 def train_region(run: Run, region: Region, start: Path | None = None) -> dict[str, Any]:
@@ -142,12 +144,6 @@ class _LitRegion(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         rate, warm_up = self.settings.learning_rate, self.settings.warm_up
         return one_cycle(self, rate, weight_decay=self.config.weight_decay, warm_up=warm_up)
-
-
-def label_distribution(ages: Tensor, sigma: float) -> Tensor:
-    """A Gaussian around each age (N,) over the months, (N, 240), each row summing to one."""
-    months = torch.arange(AGE_BINS, device=ages.device)
-    return (-0.5 * ((months - ages.unsqueeze(-1)) / sigma) ** 2).softmax(-1)
 
 
 def measure(network: RegionNet, dataset: RegionDataset) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from rich.table import Table
 
 from boneage_roi.datasets.manifest import find_table
 from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
+from boneage_roi.metrics import error_table
 from boneage_roi.pipeline.batch import RESULT_COLUMNS, predict_files, result_row
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.inputs import Item, list_inputs, read_table
 from boneage_roi.pipeline.predict import Predictor
-from boneage_roi.reports.metrics import error_table
 from boneage_roi.reports.worst import save_worst
-from boneage_roi.runs import write_atomically
 
 COLUMNS = ("id", "boneage", "bundle", *RESULT_COLUMNS)
 """Columns of ``predictions.csv``: a row a hand."""
@@ -34,7 +34,7 @@ class Report:
 
     Attributes:
         predictions: a row a hand in the manifest's order, with ``COLUMNS``.
-        table: errors by group, see :func:`boneage_roi.reports.metrics.error_table`.
+        table: errors by group, see :func:`boneage_roi.metrics.error_table`.
         bundle: name of the bundle and the start of its manifest's SHA-256.
         folder: where the files of the report are.
         worst: how many hands are in its ``worst.csv``.

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from boneage_roi.reports.metrics import AGE_BAND_EDGES, AGE_BANDS, error_table
+from boneage_roi.metrics import AGE_BAND_EDGES, AGE_BANDS, error_table
 
 SEX_STYLE = {"F": ("#D55E00", "o", "girls"), "M": ("#0072B2", "^", "boys")}
 """Colour (Okabe and Ito's colour-blind safe set), marker and name of each sex."""

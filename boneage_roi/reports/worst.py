@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import track
 
 from boneage_roi.errors import InputError
-from boneage_roi.imaging.overlay import draw_overlay, save_image
+from boneage_roi.files import write_atomically
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.outputs.overlay import draw_overlay, save_image
 from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.predict import Predictor
 from boneage_roi.regions import Region
-from boneage_roi.runs import write_atomically
 
 REGION_COLUMNS = tuple(region.age_column for region in Region)
 COLUMNS = (

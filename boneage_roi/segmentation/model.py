@@ -4,7 +4,7 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
-from boneage_roi.training import PIXEL_MEAN, PIXEL_STD, load_imagenet
+from boneage_roi.learning.backbones import PIXEL_MEAN, PIXEL_STD, load_imagenet
 
 
 class HandUNet(nn.Module):

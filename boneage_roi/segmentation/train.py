@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader
 from boneage_roi.configs.schema import SegmenterConfig
 from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.errors import InputError
-from boneage_roi.runs import Run
+from boneage_roi.learning.fitting import fit, one_cycle
+from boneage_roi.learning.onnx_export import export_onnx
+from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.dataset import HandDataset, HandSample
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
 from boneage_roi.segmentation.model import HandUNet
 from boneage_roi.segmentation.runtime import Segmenter, hand_mask
-from boneage_roi.training import export_onnx, fit, one_cycle
 from boneage_roi.values import Radiograph
 
 CONFIDENT = 0.9

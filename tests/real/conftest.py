@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from boneage_roi.datasets.prepare import prepare
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run
+from boneage_roi.runs.run import Run
+from boneage_roi.training.prepare import prepare
 from tests.real.tiny import RSNA, SHIPPED_SEGMENTER, cache_label_boxes, tiny_config, write_tiny_dataset
 
 
@@ -17,8 +17,8 @@ def segmented_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     pytest.importorskip("torch")
     if not RSNA.is_dir() or not SHIPPED_SEGMENTER.is_file():
         pytest.skip("needs ../shared/data and the shipped bundle")
-    from boneage_roi.pipeline.caching import cache_frames
     from boneage_roi.segmentation.train import train_segmenter
+    from boneage_roi.training.artefacts import cache_frames
 
     folder = tmp_path_factory.mktemp("tiny")
     run = Run(folder / "run")
@@ -34,10 +34,10 @@ def tiny_run(segmented_run: Run) -> Run:
     """Every stage trained, bundle written. Not to be changed: see ``copied_run``."""
     from boneage_roi.detection.train import train_detector
     from boneage_roi.fusion.train import train_fusion
-    from boneage_roi.pipeline.caching import cache_readings
-    from boneage_roi.pipeline.export import export_bundle
-    from boneage_roi.pipeline.training import quality_stage
     from boneage_roi.regional_models.train import train_region
+    from boneage_roi.training.artefacts import cache_readings
+    from boneage_roi.training.export import export_bundle
+    from boneage_roi.training.stages import quality_stage
 
     train_detector(segmented_run)
     cache_label_boxes(segmented_run)

@@ -13,7 +13,7 @@ from boneage_roi.fusion.features import moments
 from boneage_roi.fusion.train import load_hands
 from boneage_roi.regions import Region
 from boneage_roi.reports.evaluate import evaluate
-from boneage_roi.runs import Run
+from boneage_roi.runs.run import Run
 
 
 def rows_under(text: str, title: str) -> dict[str, list[str]]:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boneage_roi.datasets.cache import FrameCache
 from boneage_roi.detection.joints import (
     CORNERS,
     FINGER_JOINTS,
@@ -20,7 +19,8 @@ from boneage_roi.detection.joints import (
 )
 from boneage_roi.detection.labels import ROW, _place, annotated_hands, build_labels
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run
+from boneage_roi.runs.artefacts import FrameCache
+from boneage_roi.runs.run import Run
 
 AGREEMENT = 0.01
 """Two sources put a joint at most this share of the frame's height apart, in the median: five pixels."""

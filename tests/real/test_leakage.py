@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boneage_roi.datasets.cache import CORNERS
 from boneage_roi.detection.dataset import write_dataset
 from boneage_roi.detection.labels import build_labels
+from boneage_roi.files import write_atomically
 from boneage_roi.fusion.train import load_hands, train_fusion
-from boneage_roi.pipeline.caching import cache_readings
 from boneage_roi.regional_models.train import train_region
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run, write_atomically
+from boneage_roi.runs.artefacts import CORNERS
+from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.train import train_segmenter
+from boneage_roi.training.artefacts import cache_readings
 from tests.real.tiny import label_boxes
 
 

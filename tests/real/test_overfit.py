@@ -9,18 +9,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from boneage_roi.datasets.cache import write_boxes  # noqa: E402
 from boneage_roi.detection.dataset import write_dataset  # noqa: E402
 from boneage_roi.detection.labels import build_labels  # noqa: E402
 from boneage_roi.detection.model import open_yolo  # noqa: E402
 from boneage_roi.fusion.model import FeatureConnectedLayer  # noqa: E402
 from boneage_roi.fusion.train import LABEL_SIGMA, _LitLayer, load_hands  # noqa: E402
 from boneage_roi.regional_models.dataset import RegionDataset  # noqa: E402
-from boneage_roi.regional_models.model import RegionNet  # noqa: E402
+from boneage_roi.regional_models.networks.region_net import RegionNet  # noqa: E402
 from boneage_roi.regional_models.train import _LitRegion  # noqa: E402
 from boneage_roi.regional_models.train import load_samples as load_crops  # noqa: E402
 from boneage_roi.regions import Region  # noqa: E402
-from boneage_roi.runs import Run  # noqa: E402
+from boneage_roi.runs.artefacts import write_boxes  # noqa: E402
+from boneage_roi.runs.run import Run  # noqa: E402
 from boneage_roi.segmentation.dataset import HandDataset  # noqa: E402
 from boneage_roi.segmentation.model import HandUNet  # noqa: E402
 from boneage_roi.segmentation.train import _LitSegmenter  # noqa: E402

@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from boneage_roi.configs.schema import RoundConfig
-from boneage_roi.datasets.cache import FrameCache, read_boxes, read_readings
 from boneage_roi.errors import RejectedError
 from boneage_roi.fusion.train import train_fusion
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.predict import Predictor
-from boneage_roi.pipeline.training import train_everything
 from boneage_roi.quality.gate import Limit
 from boneage_roi.regional_models import train as region_training
 from boneage_roi.regional_models.train import train_region
 from boneage_roi.regions import DETECTED_REGIONS, Region
-from boneage_roi.runs import Run
+from boneage_roi.runs.artefacts import FrameCache, read_boxes, read_readings
+from boneage_roi.runs.run import Run
+from boneage_roi.training.stages import train_everything
 from boneage_roi.values import Radiograph
 from tests.real.tiny import killed_at
 

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from boneage_roi.configs.schema import TrainConfig
-from boneage_roi.datasets.cache import write_boxes
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run
+from boneage_roi.runs.artefacts import write_boxes
+from boneage_roi.runs.run import Run
 from boneage_roi.values import RegionBox
 
 RSNA = Path(__file__).parents[2].parent / "shared/data/rsna"

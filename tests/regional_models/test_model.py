@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from boneage_roi.regional_models.cbam import CBAM  # noqa: E402
-from boneage_roi.regional_models.model import FEATURES, AttentionPooling, RegionNet  # noqa: E402
-from boneage_roi.regional_models.train import label_distribution  # noqa: E402
+from boneage_roi.learning.losses import label_distribution  # noqa: E402
+from boneage_roi.regional_models.networks.cbam import CBAM  # noqa: E402
+from boneage_roi.regional_models.networks.region_net import FEATURES, AttentionPooling, RegionNet  # noqa: E402
 from boneage_roi.regions import AGE_BINS  # noqa: E402
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from boneage_roi.reports.metrics import error_table
+from boneage_roi.metrics import error_table
 from boneage_roi.reports.plots import draw_bland_altman, draw_by_age, draw_predicted, save_plots
 
 

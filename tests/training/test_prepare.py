@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from boneage_roi.configs.schema import SplitConfig, TrainConfig
-from boneage_roi.datasets.prepare import prepare
 from boneage_roi.errors import InputError
-from boneage_roi.runs import Run
+from boneage_roi.runs.run import Run
+from boneage_roi.training.prepare import prepare
 
 CONFIG = TrainConfig.load("default")
 VOC = """<annotation><size><width>100</width><height>100</height></size>
@@ -183,7 +183,7 @@ def test_a_sex_that_only_the_hands_own_image_tells_is_its_sharper_image_s_too(
     sharper: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (sharper / "labels.csv").write_text("id,boneage,split\na,30,train\nb,40,train\nc,50,train\nd,60,train\n")
-    monkeypatch.setattr("boneage_roi.datasets.prepare._check_image", lambda path: ("", _sex_in_header(path)))
+    monkeypatch.setattr("boneage_roi.training.prepare._check_image", lambda path: ("", _sex_in_header(path)))
     sexes = prepare(sharper, run, CONFIG).set_index("id")["sex"]
     assert sexes["c"] == sexes["c-images-hires"] == "F"
     assert sexes["a"] == sexes["a-images-hires"] == "M"

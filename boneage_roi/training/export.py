@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
 from boneage_roi.fusion.runtime import FUSION_FILES
 from boneage_roi.pipeline.bundle import Bundle, RegionSpec, write_bundle_manifest
-from boneage_roi.pipeline.measuring import measure_test
-from boneage_roi.pipeline.model_card import model_card
 from boneage_roi.pipeline.predict import Predictor
-from boneage_roi.regional_models.model import FEATURES
+from boneage_roi.regional_models.networks.region_net import FEATURES
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run, write_atomically
+from boneage_roi.runs.run import Run
+from boneage_roi.training.measuring import measure_test
+from boneage_roi.training.model_card import model_card
 
 
 def export_bundle(run: Run) -> Path:

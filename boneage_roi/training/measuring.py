@@ -8,10 +8,10 @@ import pandas as pd
 from boneage_roi.fusion.features import HandReadings, moments
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import load_hands
-from boneage_roi.pipeline.caching import cache_readings
+from boneage_roi.metrics import error_table
 from boneage_roi.regions import Region
-from boneage_roi.reports.metrics import error_table
-from boneage_roi.runs import Run
+from boneage_roi.runs.run import Run
+from boneage_roi.training.artefacts import cache_readings
 from boneage_roi.values import FloatArray
 
 KEPT = ("n", "mae", "mae_low", "mae_high", "bias", "coverage", "width")
@@ -21,7 +21,7 @@ def measure_test(run: Run) -> dict[str, Any]:
     """Errors of the bone ages on the ``test`` hands, months; nothing when the run has none.
 
     Returns:
-        For each level of :func:`boneage_roi.reports.metrics.error_table` (``all``, a region, a sex, an age band, both)
+        For each level of :func:`boneage_roi.metrics.error_table` (``all``, a region, a sex, an age band, both)
         its hands, mean absolute error with a 95 % bootstrap interval, bias, coverage and mean width of the intervals.
     """
     if not (run.manifest.split == "test").any():
@@ -35,7 +35,7 @@ def measure_test(run: Run) -> dict[str, Any]:
 
 
 def prediction_table(hands: HandReadings, ages: FloatArray, months: FloatArray, half_width: FloatArray) -> pd.DataFrame:
-    """A row a hand with the columns that :func:`boneage_roi.reports.metrics.error_table` wants.
+    """A row a hand with the columns that :func:`boneage_roi.metrics.error_table` wants.
 
     Args:
         hands: readings of N hands.

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from boneage_roi.regional_models.depthwise import DepthwiseConv  # noqa: E402
+from boneage_roi.learning.depthwise import DepthwiseConv  # noqa: E402
 
 
 @pytest.mark.parametrize("kernel", [3, 5])

@@ -1,4 +1,4 @@
-"""Opening a bundle's numbers."""
+"""Writing files whole or not at all, and opening a bundle's numbers."""
 
 import json
 from collections.abc import Callable
@@ -24,3 +24,11 @@ def read_json(path: Path, what: str, build: Callable[[Any], T]) -> T:
         return build(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError(f"{path}: not {what}; the bundle is damaged") from None
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    partial.replace(path)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from boneage_roi.errors import InputError
-from boneage_roi.imaging.overlay import COLOURS, draw_overlay, save_image
+from boneage_roi.outputs.overlay import COLOURS, draw_overlay, save_image
 from boneage_roi.regions import Region
 from boneage_roi.values import BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boneage_roi.reports.metrics import error_statistics, error_table, paired_difference
+from boneage_roi.metrics import error_statistics, error_table, paired_difference
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
 from boneage_roi.regions import Region
 from boneage_roi.values import BoneAge, FloatImage, HandFrame, HandMask, Radiograph, RegionBox
 
@@ -76,8 +77,6 @@ def save_image(path: str | Path, image: Image) -> None:
     Raises:
         InputError: the place cannot be written to.
     """
-    from boneage_roi.runs import write_atomically
-
     encoded = cv2.imencode(".png", image)[1].tobytes()
     try:
         write_atomically(Path(path), encoded)

@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from boneage_roi.datasets.augmentation import poor_file
-from boneage_roi.datasets.cache import (
+from boneage_roi.datasets.manifest import read_hand
+from boneage_roi.detection.runtime import Detector
+from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
+from boneage_roi.fusion.runtime import Fuser
+from boneage_roi.imaging.frame import hand_frame
+from boneage_roi.quality.dataset import not_a_hand, side_by_side, spoiled
+from boneage_roi.quality.measures import disagreement, measure
+from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.regions import Region
+from boneage_roi.runs.artefacts import (
     FrameCache,
     frames_folder,
     read_boxes,
@@ -20,16 +30,7 @@ from boneage_roi.datasets.cache import (
     write_boxes,
     write_readings,
 )
-from boneage_roi.datasets.manifest import read_hand
-from boneage_roi.detection.runtime import Detector
-from boneage_roi.errors import InputError
-from boneage_roi.fusion.runtime import Fuser
-from boneage_roi.imaging.frame import hand_frame
-from boneage_roi.quality.dataset import not_a_hand, side_by_side, spoiled
-from boneage_roi.quality.measures import disagreement, measure
-from boneage_roi.regional_models.runtime import RegionReader
-from boneage_roi.regions import Region
-from boneage_roi.runs import Run, write_atomically
+from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.runtime import Segmenter
 from boneage_roi.values import Analysis, HandMask, Radiograph, RegionReading, Sex
 

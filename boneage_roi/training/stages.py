@@ -8,13 +8,13 @@ from boneage_roi.detection.train import train_detector
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.train import train_fusion
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.caching import cache_boxes, cache_frames, cache_measures, cache_readings
-from boneage_roi.pipeline.export import export_bundle
 from boneage_roi.quality.train import train_gate
 from boneage_roi.regional_models.train import train_region
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run
+from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.train import train_segmenter
+from boneage_roi.training.artefacts import cache_boxes, cache_frames, cache_measures, cache_readings
+from boneage_roi.training.export import export_bundle
 
 Metrics = dict[str, Any]
 

@@ -10,14 +10,7 @@ import yaml
 
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.errors import InputError
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)
+from boneage_roi.files import write_atomically
 
 
 @dataclass(frozen=True)

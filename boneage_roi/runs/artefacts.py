@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from boneage_roi.datasets.formats import boxes_csv
+from boneage_roi.files import write_atomically
 from boneage_roi.regions import Region
-from boneage_roi.runs import Run, write_atomically
+from boneage_roi.runs.run import Run
 from boneage_roi.values import HandFrame, RegionBox, RegionReading
 
 CORNERS = list(boxes_csv.CORNERS)

@@ -6,10 +6,10 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from boneage_roi.regional_models.cbam import CBAM
-from boneage_roi.regional_models.depthwise import DepthwiseConv
+from boneage_roi.learning.backbones import PIXEL_MEAN, PIXEL_STD, load_imagenet
+from boneage_roi.learning.depthwise import DepthwiseConv
+from boneage_roi.regional_models.networks.cbam import CBAM
 from boneage_roi.regions import AGE_BINS
-from boneage_roi.training import PIXEL_MEAN, PIXEL_STD, load_imagenet
 
 FEATURES = 64
 """Length of a region's feature vector."""

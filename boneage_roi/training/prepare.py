@@ -15,8 +15,9 @@ from boneage_roi.datasets.annotations import Annotations, fingerprint
 from boneage_roi.datasets.manifest import add_sharper_images, find_table, read_dataset
 from boneage_roi.datasets.splits import assign_splits
 from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
 from boneage_roi.imaging.reading import read_radiograph
-from boneage_roi.runs import Run, write_atomically
+from boneage_roi.runs.run import Run
 from boneage_roi.values import Sex
 
 FINGERPRINT = "prepared.json"

@@ -1,0 +1,85 @@
+"""Networks to ONNX files and back."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
+
+HALF = "_half"
+"""Ending of the name of a weight that is stored as float16."""
+
+
+def export_onnx(
+    network: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    *,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic: dict[str, dict[int, str]] | None = None,
+) -> None:
+    """Write a network as ONNX with its weights stored as float16, which halves the file; arithmetic stays float32.
+
+    Weights keep their names and batch norms stay apart, so that :func:`load_onnx` can go on from the file; ONNX Runtime
+    folds them when it opens it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".onnx.tmp")
+    network.eval().cpu()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            inputs,
+            str(temporary),
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=dynamic,
+            opset_version=17,
+            dynamo=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
+        )
+    model = onnx.load(str(temporary))
+    temporary.unlink()
+    write_atomically(path, halve_weights(model).SerializeToString())
+
+
+def load_onnx(network: nn.Module, path: Path) -> None:
+    """Fill a network with the weights that :func:`export_onnx` wrote of one like it.
+
+    Raises:
+        InputError: the file is of another network, or of a version that did not keep the names.
+    """
+    stored = {
+        tensor.name.removesuffix(HALF): torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+        for tensor in onnx.load(str(path)).graph.initializer
+    }
+    wanted = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    if any(name not in stored or stored[name].shape != value.shape for name, value in wanted.items()):
+        raise InputError(f"{path}: not the weights of the network that the settings ask for; train from nothing")
+    network.load_state_dict({name: stored[name] for name in wanted}, strict=False)
+
+
+def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 initializers as float16 behind a Cast, which ONNX Runtime folds when it opens the file."""
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256 or len(tensor.dims) < 2:
+            continue
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name + HALF)
+        casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(half)
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model
