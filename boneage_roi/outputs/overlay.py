@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.regions import Region
 from boneage_roi.values import BoneAge, FloatImage, HandFrame, HandMask, Radiograph, RegionBox
@@ -77,11 +76,12 @@ def save_image(path: str | Path, image: Image) -> None:
     Raises:
         InputError: the place cannot be written to.
     """
-    encoded = cv2.imencode(".png", image)[1].tobytes()
-    try:
-        write_atomically(Path(path), encoded)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+    write_atomically(Path(path), encode_png(image))
+
+
+def encode_png(image: Image) -> bytes:
+    """The content of a PNG file."""
+    return bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def _canvas(radiograph: Radiograph, mask: HandMask | None, scale: float) -> Image:
