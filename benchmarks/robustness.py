@@ -136,6 +136,43 @@ def cut_off(top: float = 0, bottom: float = 0) -> Change:
     return lambda pixels, _: pixels[round(top * len(pixels)) : len(pixels) - round(bottom * len(pixels))].copy()
 
 
+def squashed(side: int) -> Change:
+    """Made a square without heed of the aspect, as public copies of data sets are."""
+    return lambda pixels, _: np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def letterboxed(side: int) -> Change:
+    """Made a square with black bands, the aspect kept."""
+
+    def change(pixels: Pixels, _: np.random.Generator) -> Pixels:
+        scale = side / max(pixels.shape)
+        shape = tuple(max(round(length * scale), 1) for length in reversed(pixels.shape))
+        small = cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA)
+        top, left = ((side - length) // 2 for length in small.shape)
+        below, right = side - small.shape[0] - top, side - small.shape[1] - left
+        return np.asarray(cv2.copyMakeBorder(small, top, below, left, right, cv2.BORDER_CONSTANT, value=0), np.uint8)
+
+    return change
+
+
+def local_contrast(clip: float) -> Change:
+    """CLAHE (Pizer et al. 1987) with OpenCV's usual 8 x 8 tiles, a common export of such copies."""
+    return lambda pixels, _: np.asarray(cv2.createCLAHE(clip, (8, 8)).apply(pixels), np.uint8)
+
+
+def dropped(rows: int = 1, columns: int = 1) -> Change:
+    """Only every so many rows and columns kept: the image is squashed and jagged."""
+    return lambda pixels, _: np.ascontiguousarray(pixels[::rows, ::columns])
+
+
+def screenshot(pixels: Pixels, _: np.random.Generator) -> Pixels:
+    """A viewer's window: the image made to fit 900 rows, its greys windowed, grey controls on two sides."""
+    scale = 900 / pixels.shape[0]
+    shown = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    shown = (1.15 * shown.astype(np.float32) - 12).clip(0, 255)
+    return np.asarray(cv2.copyMakeBorder(shown, 40, 0, 160, 0, cv2.BORDER_CONSTANT, value=48), np.uint8)
+
+
 CHANGES: dict[str, Change] = {
     "turned by 90 degrees": turned(90),
     "turned by 180 degrees": turned(180),
@@ -166,6 +203,16 @@ CHANGES: dict[str, Change] = {
     "upper 5 % missing": cut_off(top=0.05),
     "lower 5 % missing": cut_off(bottom=0.05),
     "lower 15 % missing": cut_off(bottom=0.15),
+    "squashed to 299 x 299": squashed(299),
+    "squashed to 512 x 512": squashed(512),
+    "letterboxed to 512 x 512": letterboxed(512),
+    "CLAHE, clip 2": local_contrast(2),
+    "CLAHE, clip 4": local_contrast(4),
+    "CLAHE, clip 8": local_contrast(8),
+    "histogram equalised": lambda pixels, _: np.asarray(cv2.equalizeHist(pixels), np.uint8),
+    "every second row dropped": dropped(rows=2),
+    "every second column dropped": dropped(columns=2),
+    "screenshot": screenshot,
 }
 """What is done to a radiograph; those that the project promises limits for come first."""
 

@@ -57,6 +57,8 @@ class RoundConfig(_Strict):
         frozen_stages: how many of the backbone's stages are no longer trained, and its stem with the first of them.
         warm_up: share of the steps in which the learning rate rises.
         keep: how much of the weights before the round is averaged into those after it (Wortsman et al., CVPR 2022).
+        single_crops: weight of the loss that asks for the age of each crop alone, beside that of all crops together.
+        aspect: standard deviation of the logarithm by which hands are made too wide or too high.
     """
 
     epochs: Count
@@ -67,6 +69,8 @@ class RoundConfig(_Strict):
     learning_rate: Rate = 1e-3
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
     keep: Fraction = 0.0
+    single_crops: Annotated[float, Field(ge=0)] = 0.0
+    aspect: Fraction = 0.0
 
 
 class RegionConfig(_Strict):

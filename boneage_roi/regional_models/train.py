@@ -59,7 +59,7 @@ def _train_round(network: RegionNet, run: Run, region: Region, number: int) -> i
     settings = config.rounds[number - 1]
     size, seed = settings.size or config.size, run.config.seed + number
     samples = load_samples(run, region, size, config.margin, "train")
-    changes = {"augmentation": settings.augmentation, "bad_exports": settings.bad_exports}
+    changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
     dataset = RegionDataset(samples, size, region.max_crops, seed=seed, **changes)
     batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
     module, folder = _LitRegion(network, config, settings), run.stage(f"regions/{region}")
@@ -129,17 +129,27 @@ class _LitRegion(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         crops, present, places, sex, ages = batch
-        pooled = self.network.pooled(crops, present, places)
-        logits, _features = self.network.heads(pooled, sex)
-        targets = label_distribution(ages, self.config.label_sigma)
-        spread = -(targets * logits.log_softmax(-1)).sum(-1).mean()
-        error = (logits.softmax(-1) @ self.months - ages).abs().mean()
-        loss: Tensor = self.config.distribution_weight * spread + self.config.l1_weight * error
+        vectors = self.network.vectors(crops, places)
+        pooled = self.network.pool(vectors, present)
+        loss, error = self._age_loss(pooled, sex, ages)
+        if self.settings.single_crops > 0:
+            hand, crop = (present > 0.5).nonzero(as_tuple=True)
+            single, alone = self._age_loss(vectors[hand, crop], sex[hand], ages[hand])
+            loss = loss + self.settings.single_crops * single
+            self.log("alone", alone, prog_bar=True)
         if self.network.sex_head is not None:
             guess = self.network.sex_head(pooled).squeeze(-1)
             loss = loss + self.config.sex_loss_weight * functional.binary_cross_entropy_with_logits(guess, sex)
         self.log("mae", error, prog_bar=True)
         return loss
+
+    def _age_loss(self, vectors: Tensor, sex: Tensor, ages: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of vectors (N, D) of known sexes and ages (N,), and their mean absolute error in months."""
+        logits, _features = self.network.heads(vectors, sex)
+        targets = label_distribution(ages, self.config.label_sigma)
+        spread = -(targets * logits.log_softmax(-1)).sum(-1).mean()
+        error = (logits.softmax(-1) @ self.months - ages).abs().mean()
+        return self.config.distribution_weight * spread + self.config.l1_weight * error, error
 
     def configure_optimizers(self) -> Any:
         rate, warm_up = self.settings.learning_rate, self.settings.warm_up

@@ -11,11 +11,11 @@ from boneage_roi.regional_models.dataset import RegionDataset, RegionSample
 SIZE = (40, 32)
 
 
-def dataset(augmentation: float, bad_exports: float = 0) -> RegionDataset:
+def dataset(augmentation: float, bad_exports: float = 0, aspect: float = 0) -> RegionDataset:
     picture = np.random.default_rng(0).integers(0, 255, (1, 50, 40), dtype=np.uint8)
     places = np.array([[0.3, 0.5, 0.2, 0.2]], np.float32)
     crops, spoiled = Crops(picture, places, 0.9), Crops(np.zeros_like(picture), places, 0.9)
-    changes = {"augmentation": augmentation, "bad_exports": bad_exports}
+    changes = {"augmentation": augmentation, "bad_exports": bad_exports, "aspect": aspect}
     return RegionDataset([RegionSample(crops, 120.0, 1.0, spoiled)], SIZE, 2, seed=0, **changes)
 
 
@@ -51,3 +51,16 @@ def test_as_many_hands_come_from_a_bad_export_as_asked_for() -> None:
         spoilt = sum(float(hands[0][0].max()) < 0.1 for _ in range(300))
         assert spoilt / 300 == pytest.approx(share, abs=0.1)
     assert float(dataset(0)[0][0].max()) > 0.5
+
+
+def test_hands_of_a_wrong_aspect_are_wider_or_higher_in_crop_and_place_alike() -> None:
+    rows, columns = np.indices((50, 40))
+    disc = (np.hypot(rows - 24.5, columns - 19.5) < 10).astype(np.uint8) * 255
+    hands = dataset(0.001, aspect=0.2)
+    hands.samples[0].crops.pixels[0] = disc
+    for crops, _, places, *_ in (hands[0] for _ in range(30)):
+        ys, xs = np.nonzero(crops[0, 0].numpy() > 0.5)
+        seen = (np.ptp(xs) + 1) / (np.ptp(ys) + 1)
+        assert seen == pytest.approx(float(places[0, 2] / places[0, 3]), rel=0.12)
+    ratios = [float(hands[0][2][0, 2] / hands[0][2][0, 3]) for _ in range(100)]
+    assert 0.1 < float(np.std(np.log(ratios))) < 0.4

@@ -91,6 +91,15 @@ def test_the_order_of_crops_does_not_matter(network: RegionNet) -> None:
     assert torch.allclose(one, other, atol=1e-5)
 
 
+def test_a_crops_own_vector_is_what_a_hand_with_no_other_crop_is_read_by(network: RegionNet) -> None:
+    images, present, places, _ = random_inputs(1, 4)
+    with torch.no_grad():
+        vectors = network.vectors(images, places)
+        alone = network.pooled(images[:, 2:3], present[:, 2:3], places[:, 2:3])
+    assert vectors.shape[:2] == (1, 4)
+    assert torch.allclose(vectors[:, 2], alone, atol=1e-4)
+
+
 def test_a_network_that_heeds_no_sex_reads_both_alike() -> None:
     network = RegionNet(3, pretrained=False, sex=False).eval()
     images, present, places, girl = random_inputs(1, 2)

@@ -97,11 +97,15 @@ class RegionNet(nn.Module):
         self.age = nn.Linear(FEATURES, AGE_BINS)
         self.sex_head = nn.Linear(4 * width, 1) if sex_head else None
 
+    def vectors(self, crops: Tensor, places: Tensor) -> Tensor:
+        """A vector a crop before the sex is known, (N, C, D): what pooling makes of a hand that shows no other crop."""
+        maps = self.expand(self.backbone(crops.flatten(0, 1)))
+        vectors: Tensor = maps.mean((2, 3)).unflatten(0, crops.shape[:2]) + self.place(places)
+        return vectors
+
     def pooled(self, crops: Tensor, present: Tensor, places: Tensor) -> Tensor:
         """The hand's vector before the sex is known, (N, D)."""
-        maps = self.expand(self.backbone(crops.flatten(0, 1)))
-        vectors = maps.mean((2, 3)).unflatten(0, crops.shape[:2])
-        pooled: Tensor = self.pool(vectors + self.place(places), present)
+        pooled: Tensor = self.pool(self.vectors(crops, places), present)
         return pooled
 
     def heads(self, pooled: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
