@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from boneage_roi.configs.schema import RoundConfig
-from boneage_roi.regions import Region
 from boneage_roi.runs.run import Run
 from boneage_roi.training.stages import region_stage
 
@@ -29,14 +28,14 @@ SHARED = ("manifest.csv", "annotations", "segmenter", "detector", "frames", "box
 
 
 def main(
-    run: Path, region: Region = Region.CARPAL, epochs: int = 4, only: Annotated[list[str] | None, typer.Option()] = None
+    run: Path, region: str = "carpal", epochs: int = 4, only: Annotated[list[str] | None, typer.Option()] = None
 ) -> None:
     """Train the variants that are not trained yet."""
     for name in only or VARIANTS:
         print(name, region_stage(variant_run(Run(run), region, name, epochs), region))
 
 
-def variant_run(run: Run, region: Region, name: str, epochs: int) -> Run:
+def variant_run(run: Run, region: str, name: str, epochs: int) -> Run:
     """The run folder of a variant."""
     changed = dict(VARIANTS[name])
     in_round = {name: changed.pop(name) for name in ("augmentation", "bad_exports") if name in changed}

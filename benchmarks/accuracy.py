@@ -27,8 +27,8 @@ from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import CrossFitted, boost, cross_fit, folds, load_hands, run_layer, tree_settings
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.metrics import error_statistics, error_table, paired_difference
-from boneage_roi.pipeline import Predictor
-from boneage_roi.regions import Region
+from boneage_roi.pipeline import BoneAgeReader
+from boneage_roi.regions import REGIONS, age_column
 from boneage_roi.runs.artefacts import read_readings
 from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import cache_readings
@@ -38,7 +38,7 @@ Ages = NDArray[np.float32]
 Fit = Callable[[HandReadings, Ages], Callable[[HandReadings], Ages]]
 Table = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
 Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False)]
-REGIONS = list(Region)
+REGIONS = list(REGIONS)
 ROUNDS = 150
 """Trees of LightGBM alone; one number that was not tuned."""
 OFTEN = 0.02
@@ -80,7 +80,7 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
         shipped,
     )
     predictions = prediction_table(hands, ages, shipped, half)
-    alone = [(region.value, predictions[region.age_column].to_numpy()) for region in REGIONS]
+    alone = [(region, predictions[age_column(region)].to_numpy()) for region in REGIONS]
     table("Each region alone", alone, ages, shipped)
     print_likeness(predictions)
     if earlier is not None:
@@ -111,7 +111,7 @@ def read_predictions(path: Path, ids: list[str]) -> pd.DataFrame:
     Raises:
         InputError: it wrote another file, or of other hands.
     """
-    columns = [*(region.age_column for region in REGIONS), "bone_age_months"]
+    columns = [*(age_column(region) for region in REGIONS), "bone_age_months"]
     try:
         return pd.read_csv(path, dtype={"id": str}).set_index("id").loc[ids, columns]
     except (OSError, ValueError, KeyError):
@@ -139,7 +139,7 @@ def difference(errors: Ages, reference: Ages) -> str:
 
 def print_likeness(predictions: pd.DataFrame) -> None:
     """Correlations of the regions' errors: what the label is off by is in all of them alike."""
-    errors = predictions[[region.age_column for region in REGIONS]].sub(predictions.boneage, axis=0)
+    errors = predictions[[age_column(region) for region in REGIONS]].sub(predictions.boneage, axis=0)
     print("## How alike the regions err\n")
     print("Correlation of the errors, and their standard deviation in months.\n")
     print(f"| | {' | '.join(REGIONS)} | standard deviation |\n|---{'|---' * len(REGIONS)}|---|")
@@ -152,7 +152,7 @@ def print_progress(earlier: pd.DataFrame, now: pd.DataFrame) -> None:
     """What became of each reading since an earlier bundle; the same hands in the same order."""
     print("## Against the earlier bundle\n\n| | earlier MAE | now | now - earlier |\n|---|---|---|---|")
     ages = now.boneage.to_numpy()
-    columns = {region.value: region.age_column for region in REGIONS} | {"fused": "bone_age_months"}
+    columns = {region: age_column(region) for region in REGIONS} | {"fused": "bone_age_months"}
     for name, column in columns.items():
         old, new = earlier[column].to_numpy(float) - ages, now[column].to_numpy(float) - ages
         both = ~np.isnan(old) & ~np.isnan(new)
@@ -307,7 +307,7 @@ def print_resolutions(run: Run, folder: Path, shipped: Ages) -> None:
     ages = run.manifest.set_index("id").loc[test_ids(run)].assign(coarse=shipped)
     images = {path.stem: path for path in folder.iterdir()}
     both = ages[ages.index.isin(images.keys())]
-    predictor = Predictor(run.bundle)
+    predictor = BoneAgeReader(run.bundle)
     ages_of_sharp = []
     for key, sex in zip(both.index, both.sex, strict=True):
         with suppress(RejectedError):

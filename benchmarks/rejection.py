@@ -27,7 +27,7 @@ from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.intensity import stretch
 from boneage_roi.imaging.reading import read_radiograph
-from boneage_roi.pipeline import Predictor
+from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.pipeline.inputs import read_table
 from boneage_roi.quality.dataset import MAKERS, not_a_hand
 from boneage_roi.values import FloatImage, Radiograph
@@ -96,7 +96,7 @@ def others() -> Iterator[tuple[str, Radiograph]]:
         yield "blank", Radiograph(stretch(ramp.astype(np.float32)))
 
 
-def pieces(hands: pd.DataFrame, predictor: Predictor) -> Iterator[tuple[str, Radiograph]]:
+def pieces(hands: pd.DataFrame, predictor: BoneAgeReader) -> Iterator[tuple[str, Radiograph]]:
     """Pieces of hands, with their kind."""
     for number, hand in enumerate(hands.head(EACH * len(MAKERS)).itertuples()):
         radiograph = read_hand(hand)
@@ -118,7 +118,7 @@ def main() -> None:
     table = read_table(options.manifest)
     hands = table[table["split"] == options.split]
     hands = hands.sample(min(options.hands or len(hands), len(hands)), random_state=0)
-    predictor = Predictor(options.bundle, tta=False)
+    predictor = BoneAgeReader(options.bundle, tta=False)
 
     def verdict(image: tuple[str, Radiograph]) -> tuple[str, str, str]:
         kind, radiograph = image

@@ -26,7 +26,7 @@ from rich.progress import track
 from boneage_roi.datasets.augmentation import through_jpeg
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import read_radiograph
-from boneage_roi.pipeline import Predictor
+from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.pipeline.inputs import Item, list_inputs, read_table
 
 Pixels = NDArray[np.uint8]
@@ -217,7 +217,7 @@ CHANGES: dict[str, Change] = {
 """What is done to a radiograph; those that the project promises limits for come first."""
 
 
-def readings(predictor: Predictor, item: Item, changes: dict[str, Change], folder: Path) -> dict[str, float | None]:
+def readings(predictor: BoneAgeReader, item: Item, changes: dict[str, Change], folder: Path) -> dict[str, float | None]:
     """Bone age of a radiograph after each change; None where it was refused."""
     radiograph = read_radiograph(item.path, sex=item.sex, native_size=item.native_size)
     original = np.asarray(radiograph.pixels * 255, np.uint8)
@@ -295,7 +295,7 @@ def main() -> None:
         for name, change in CHANGES.items()
         if not options.only or any(word in name for word in options.only)
     }
-    predictor = Predictor(options.bundle)
+    predictor = BoneAgeReader(options.bundle)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         work = pool.map(lambda row: readings(predictor, items[row], changes, Path(folder)), chosen.index)
         rows = list(track(work, "reading hands", total=len(chosen), console=Console(stderr=True)))

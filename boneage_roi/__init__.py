@@ -1,3 +1,66 @@
-"""Bone age from a hand radiograph, region by region."""
+"""Bone age from a hand radiograph, region by region.
 
-__version__ = "0.1.0"
+>>> import boneage_roi as br
+>>> reader = br.load()
+>>> age = reader.predict("examples/girl-10y.png", sex="F")
+>>> sorted(age.regions) == sorted(reader.regions)
+True
+
+Every name is imported when it is first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from boneage_roi.errors import InputError, RejectedError
+    from boneage_roi.imaging.reading import read_radiograph
+    from boneage_roi.pipeline.bundle import Bundle
+    from boneage_roi.pipeline.reader import BoneAgeReader, load
+    from boneage_roi.regions import REGIONS, Region
+    from boneage_roi.values import Analysis, BoneAge, Radiograph, RegionReading
+
+_HOMES = {
+    "Analysis": "values",
+    "BoneAge": "values",
+    "BoneAgeReader": "pipeline.reader",
+    "Bundle": "pipeline.bundle",
+    "InputError": "errors",
+    "REGIONS": "regions",
+    "Radiograph": "values",
+    "Region": "regions",
+    "RegionReading": "values",
+    "RejectedError": "errors",
+    "load": "pipeline.reader",
+    "read_radiograph": "imaging.reading",
+}
+"""Where each public name lives."""
+
+__all__ = [
+    "REGIONS",
+    "Analysis",
+    "BoneAge",
+    "BoneAgeReader",
+    "Bundle",
+    "InputError",
+    "Radiograph",
+    "Region",
+    "RegionReading",
+    "RejectedError",
+    "load",
+    "read_radiograph",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'boneage_roi' has no attribute {name!r}")
+    value = getattr(import_module(f"boneage_roi.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS, age_column
 
 AGE_BAND_EDGES: tuple[int, ...] = (0, 24, 60, 96, 132, 168, 204, 240)
 """Edges of the age bands in months; a band holds its lower edge, the last one both."""
@@ -116,10 +116,10 @@ def error_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     hands = predictions.assign(age_band=age_band(predictions["boneage"]))
     rows = [_row("overall", "all", hands)]
-    for region in Region:
-        column = region.age_column
+    for region in REGIONS:
+        column = age_column(region)
         if column in hands:
-            rows.append(_row("region", region.value, hands.drop(columns=["lower", "upper"]), column))
+            rows.append(_row("region", region, hands.drop(columns=["lower", "upper"]), column))
     for sex, group in hands.groupby("sex"):
         rows.append(_row("sex", str(sex), group))
     for band, group in hands.groupby("age_band", observed=True):

@@ -4,13 +4,13 @@ Points are (x, y) in pixels, x to the right, y down; the centre of the first pix
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.regions import Region
+from boneage_roi.errors import InputError
 
 Sex = Literal["M", "F"]
 Laterality = Literal["L", "R"]
@@ -18,6 +18,52 @@ Point = tuple[float, float]
 FloatImage = NDArray[np.float32]
 BoolImage = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AgeGrid:
+    """The ages that a distribution is over: ``bins`` of them, ``width`` months apart, from 0 on.
+
+    >>> AgeGrid(77, 3).last
+    228.0
+    """
+
+    bins: int = 240
+    width: float = 1.0
+
+    @property
+    def months(self) -> FloatArray:
+        """The age of each bin, float32 (bins,)."""
+        return np.arange(self.bins, dtype=np.float32) * np.float32(self.width)
+
+    @property
+    def last(self) -> float:
+        """The oldest age, months."""
+        return (self.bins - 1) * self.width
+
+
+MONTHLY = AgeGrid()
+"""One bin a month, 0 to 239."""
+
+
+_SEXES: dict[str, Sex] = {"m": "M", "male": "M", "f": "F", "female": "F"}
+
+
+def parse_sex(text: str | None) -> Sex | None:
+    """M, F, male or female in any case; None stays None.
+
+    Raises:
+        InputError: anything else.
+
+    >>> parse_sex(" Female")
+    'F'
+    """
+    if text is None:
+        return None
+    sex = _SEXES.get(text.strip().lower()) if isinstance(text, str) else None
+    if sex is None:
+        raise InputError(f"sex {text!r} is unknown; write M, F, male or female")
+    return sex
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +129,9 @@ class HandFrame:
 
 @dataclass(frozen=True)
 class RegionBox:
-    """A region found in a hand frame: box (xmin, ymin, xmax, ymax) in frame pixels, confidence 0..1."""
+    """A region found in a hand frame, by its name: box (xmin, ymin, xmax, ymax) in frame pixels, confidence 0..1."""
 
-    region: Region
+    region: str
     box: tuple[float, float, float, float]
     confidence: float
 
@@ -105,29 +151,33 @@ class RegionReading:
     """What one region says.
 
     Attributes:
-        region: which one.
-        distribution: float32 (240,), probability of each month; sums to 1.
+        region: its name.
+        distribution: float32 (bins,), probability of each age of the grid; sums to 1.
         features: float32 (D,), the pooled feature vector.
         crops: how many crops it saw.
         confidence: mean detector confidence of those crops; 1 for the whole hand.
+        grid: the ages that the distribution is over.
     """
 
-    region: Region
+    region: str
     distribution: FloatArray
     features: FloatArray
     crops: int
     confidence: float = 1.0
+    grid: AgeGrid = MONTHLY
 
     @property
     def expected_age(self) -> float:
         """Mean of the distribution, months."""
-        return float(self.distribution @ np.arange(len(self.distribution)))
+        return float(self.distribution @ self.grid.months)
 
     @property
     def spread(self) -> float:
         """Standard deviation of the distribution, months."""
-        months = np.arange(len(self.distribution))
-        return float(np.sqrt(max(float(self.distribution @ (months - self.expected_age) ** 2), 0.0)))
+        return float(np.sqrt(max(float(self.distribution @ (self.grid.months - self.expected_age) ** 2), 0.0)))
+
+    def __repr__(self) -> str:
+        return f"<RegionReading {self.region}: {self.expected_age:.1f} months, spread {self.spread:.1f}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +188,10 @@ class BoneAge:
         months: the fused bone age.
         lower, upper: the 90 % prediction interval, months.
         sex: the sex it was read for; None when nobody knew it and the age lies midway between those for both.
-        readings: the regions that were found and read.
-        flags: what a reader should know ("carpal not found", "inverted" ...).
+        readings: the regions that were found and read, in the bundle's order.
         bundle: name of the bundle that said so.
+        flags: what a reader should know ("carpal not found", "inverted" ...).
+        chronological_age: months, or None when nobody told it.
     """
 
     months: float
@@ -150,7 +201,35 @@ class BoneAge:
     readings: tuple[RegionReading, ...]
     bundle: str
     flags: tuple[str, ...] = field(default=())
+    chronological_age: float | None = None
 
-    def region_age(self, region: Region) -> float | None:
+    @property
+    def regions(self) -> dict[str, RegionReading]:
+        """What each region says, by its name; a region that was not found is missing."""
+        return {reading.region: reading for reading in self.readings}
+
+    def region_age(self, region: str) -> float | None:
         """Expected age of one region in months, or None when it was not found."""
-        return next((reading.expected_age for reading in self.readings if reading.region == region), None)
+        reading = self.regions.get(region)
+        return None if reading is None else reading.expected_age
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: ages in months rounded to 0.01, ``regions`` by name with each age and spread."""
+        return {
+            "bone_age_months": round(self.months, 2),
+            "lower": round(self.lower, 2),
+            "upper": round(self.upper, 2),
+            "sex": self.sex,
+            "chronological_age_months": self.chronological_age,
+            "regions": {
+                name: {"age_months": round(reading.expected_age, 2), "spread_months": round(reading.spread, 2)}
+                for name, reading in self.regions.items()
+            },
+            "flags": list(self.flags),
+            "bundle": self.bundle,
+        }
+
+    def __repr__(self) -> str:
+        sex = {"M": "male", "F": "female", None: "sex unknown"}[self.sex]
+        flags = f", {len(self.flags)} flags" if self.flags else ""
+        return f"<BoneAge {self.months:.1f} months ({self.lower:.0f} to {self.upper:.0f}), {sex}{flags}>"

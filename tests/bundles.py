@@ -1,11 +1,13 @@
 """The bundles that tests work on: a whole one of toy files, and the shipped one when it is there."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, RegionSpec, bundle_files, write_bundle_manifest
-from boneage_roi.regions import Region
+from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, write_bundle_manifest
+from boneage_roi.pipeline.manifest import FUSION_FILES
+from boneage_roi.regions import REGIONS, detected
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -15,21 +17,31 @@ needs_bundle = pytest.mark.skipif(
 )
 
 
-def write_toy_bundle(folder: Path) -> Path:
+TOY: dict[str, Any] = {
+    "name": "toy",
+    "frame_size": (512, 416),
+    "segmenter": {"size": 256},
+    "finder": {"kind": "detector", "file": "detector.onnx", "size": 320, "regions": detected(REGIONS)},
+    "networks": [
+        {"region": region, "file": f"regions/{region}.onnx", "size": (112, 56), "margin": 0.1, "features": 64}
+        for region in REGIONS
+    ],
+    "fusion": {"kind": "rb-fcl+trees"},
+    "training_data": "twelve toys",
+    "license_note": "for play only",
+    "metrics": {"test": {"mae": 6.25, "hands": 1200}},
+}
+"""A manifest's fields, as ``write_bundle_manifest`` takes them."""
+
+
+def write_toy_bundle(folder: Path, **changes: Any) -> Path:
     """A bundle that is whole, but whose networks are not networks."""
-    regions = {region: RegionSpec(size=(112, 56), margin=0.1, features=64) for region in Region}
-    for name in bundle_files(regions):
+    fields = TOY | changes
+    names = [fields["segmenter"].get("file", "segmenter.onnx"), *(network["file"] for network in fields["networks"])]
+    names += [fields["finder"]["file"]] if fields["finder"].get("file") else []
+    names += [*FUSION_FILES[fields["fusion"]["kind"]], "intervals.json", "quality.json", "MODEL_CARD.md"]
+    for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"stands for {name}")
-    write_bundle_manifest(
-        folder,
-        name="toy",
-        regions=regions,
-        frame_size=(512, 416),
-        segmenter_size=256,
-        detector_size=320,
-        training_data="twelve toys",
-        license_note="for play only",
-        metrics={"test": {"mae": 6.25, "hands": 1200}},
-    )
+    write_bundle_manifest(folder, **fields)
     return folder

@@ -260,7 +260,7 @@ CASES: dict[str, Maker] = {
 @pytest.fixture
 def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Any]:
     """Run ``boneage-roi predict`` with a predictor that reads 100 months of whatever image it gets."""
-    monkeypatch.setattr("boneage_roi.pipeline.predict.Predictor", lambda *_, **__: ToyPredictor())
+    monkeypatch.setattr("boneage_roi.pipeline.reader.BoneAgeReader", lambda *_, **__: ToyPredictor())
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:

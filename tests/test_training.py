@@ -20,8 +20,9 @@ from boneage_roi.learning.onnx_export import export_onnx, halve_weights, load_on
 from boneage_roi.onnx_session import open_session  # noqa: E402
 from boneage_roi.regional_models.networks.region_net import RegionNet  # noqa: E402
 from boneage_roi.regional_models.train import export_region  # noqa: E402
-from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
+from boneage_roi.regions import REGIONS  # noqa: E402
 from boneage_roi.segmentation.model import HandUNet  # noqa: E402
+from boneage_roi.values import MONTHLY  # noqa: E402
 
 Arrays = dict[str, np.ndarray]
 
@@ -67,7 +68,7 @@ def test_halved_weights_halve_the_file_and_keep_the_outputs(tmp_path: Path) -> N
 
 def test_region_network_survives_export(tmp_path: Path) -> None:
     network, path = lively(RegionNet(5, pretrained=False, sex_head=True)), tmp_path / "epiphysis.onnx"
-    export_region(network, Region.EPIPHYSIS, RegionConfig(size=(48, 48)), path)
+    export_region(network, "epiphysis", RegionConfig(size=(48, 48)), path)
     random = np.random.default_rng(0)
     for hands, crops in ((1, 1), (2, 7), (1, 16)):
         inputs = {
@@ -81,7 +82,7 @@ def test_region_network_survives_export(tmp_path: Path) -> None:
 
 def test_an_exported_network_can_be_gone_on_from(tmp_path: Path) -> None:
     network, path = lively(RegionNet(5, pretrained=False)), tmp_path / "carpal.onnx"
-    export_region(network, Region.CARPAL, RegionConfig(size=(64, 64)), path)
+    export_region(network, "carpal", RegionConfig(size=(64, 64)), path)
     other = RegionNet(5, pretrained=False)
     load_onnx(other, path)
     for name, value in network.state_dict().items():
@@ -91,7 +92,7 @@ def test_an_exported_network_can_be_gone_on_from(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     network, path = lively(RegionNet(5, pretrained=False)), tmp_path / "carpal.onnx"
-    export_region(network, Region.CARPAL, RegionConfig(size=(64, 64)), path)
+    export_region(network, "carpal", RegionConfig(size=(64, 64)), path)
     with pytest.raises(InputError, match="not the weights of the network"):
         load_onnx(RegionNet(4, pretrained=False), path)
 
@@ -115,8 +116,10 @@ def test_fusion_layer_survives_export(tmp_path: Path) -> None:
         torch.nn.init.normal_(parameter, std=0.1)
     random = np.random.default_rng(0)
     hands = HandReadings(
+        regions=tuple(REGIONS),
+        grid=MONTHLY,
         features=random.random((3, 6, 64), np.float32),
-        distributions=random.dirichlet(np.ones(AGE_BINS), (3, 6)).astype(np.float32),
+        distributions=random.dirichlet(np.ones(MONTHLY.bins), (3, 6)).astype(np.float32),
         present=np.array([[1] * 6, [1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 1, 1]], np.float32),
         sex=np.array([0, 1, 1], np.float32),
         crops=np.ones((3, 6), np.float32),

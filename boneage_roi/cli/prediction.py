@@ -10,11 +10,10 @@ import typer
 
 from boneage_roi.cli.common import app, examples, fail, interruptible
 from boneage_roi.errors import InputError
-from boneage_roi.regions import DETECTED_REGIONS
 
 if TYPE_CHECKING:
     from boneage_roi.pipeline.inputs import Item
-    from boneage_roi.pipeline.predict import Predictor
+    from boneage_roi.pipeline.reader import BoneAgeReader
 
 LONGEST_TABLE = 50
 """With --output, more rows than this are counted instead of shown."""
@@ -63,7 +62,7 @@ def predict(
     """
     from boneage_roi.cli.terminal import predictions_table, show, with_progress
     from boneage_roi.pipeline.batch import RESULT_COLUMNS, CsvWriter, predict_files, result_json, result_row
-    from boneage_roi.pipeline.inputs import parse_sex
+    from boneage_roi.values import parse_sex
 
     known_sex = parse_sex(sex)
     items = _items(inputs)
@@ -115,13 +114,15 @@ def detect(
             if outcome.value is None:
                 failures.append((outcome.item.path, outcome.message))
                 continue
-            counts = [sum(row["region"] == region for row in rows) for region in DETECTED_REGIONS]
+            counts = [
+                sum(row["region"] == region for row in rows) for region in predictor.bundle.manifest.finder.regions
+            ]
             verdict = predictor.assess(outcome.value)
             found.append((outcome.item.path, *counts, "; ".join(verdict.rejections + verdict.warnings)))
     if as_json:
         _print_json(boxes)
     elif found:
-        show(plain_table(("image", *DETECTED_REGIONS, "flags"), found))
+        show(plain_table(("image", *predictor.bundle.manifest.finder.regions, "flags"), found))
         print(f"overlays and boxes.csv are in {output}")
     _report_failures(failures, len(items))
 
@@ -201,10 +202,10 @@ def _items(inputs: Sequence[Path]) -> "list[Item]":
     return items
 
 
-def _predictor(bundle: Path | None, *, tta: bool = True) -> "Predictor":
-    from boneage_roi.pipeline.predict import Predictor
+def _predictor(bundle: Path | None, *, tta: bool = True) -> "BoneAgeReader":
+    from boneage_roi.pipeline.reader import BoneAgeReader
 
-    return Predictor(bundle, tta=tta)
+    return BoneAgeReader(bundle, tta=tta)
 
 
 def _report_failures(failures: Sequence[tuple[str, str]], total: int) -> None:

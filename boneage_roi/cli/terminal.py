@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS, age_column
 
 T = TypeVar("T")
 
@@ -44,10 +44,10 @@ def years_and_months(months: float) -> str:
 
 
 HEADINGS = {
-    Region.RADIUS_ULNA: "radius-\nulna",
-    Region.METACARPAL: "meta-\ncarpal",
-    Region.PHALANX: "pha-\nlanx",
-    Region.EPIPHYSIS: "epi-\nphysis",
+    "radius-ulna": "radius-\nulna",
+    "metacarpal": "meta-\ncarpal",
+    "phalanx": "pha-\nlanx",
+    "epiphysis": "epi-\nphysis",
 }
 """Region names broken so that six columns fit."""
 
@@ -61,13 +61,13 @@ def predictions_table(rows: Iterable[dict[str, Any]]) -> Group:
     table.add_column("bone age", justify="right", no_wrap=True)
     table.add_column("90 %", justify="right", no_wrap=True)
     table.add_column("sex", no_wrap=True)
-    for region in Region:
+    for region in REGIONS:
         table.add_column(HEADINGS.get(region, region), justify="right", no_wrap=True)
     flags = []
     for row in rows:
         months = row["bone_age_months"]
         age = f"{years_and_months(months)}\n{months:.1f} m"
-        regions = (_one_decimal(row[region.age_column]) for region in Region)
+        regions = (_one_decimal(row[age_column(region)]) for region in REGIONS)
         interval = f"{row['lower']:.0f}-{row['upper']:.0f}"
         table.add_row(escape(Path(row["path"]).name), age, interval, row["sex"] or "?", *regions)
         if row["flags"]:
@@ -112,8 +112,8 @@ def bundle_tables(bundle: Bundle) -> Iterator[object]:
 
 
 def _region_rows(bundle: Bundle) -> Iterator[tuple[object, ...]]:
-    for region, spec in bundle.manifest.regions.items():
-        yield region, f"{spec.size[0]} x {spec.size[1]}", spec.margin, spec.features
+    for spec in bundle.manifest.networks:
+        yield spec.region, f"{spec.size[0]} x {spec.size[1]}", spec.margin, spec.features
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

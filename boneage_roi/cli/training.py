@@ -10,7 +10,7 @@ import typer
 
 from boneage_roi.cli.common import app, examples, interruptible
 from boneage_roi.errors import InputError
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,16 +58,16 @@ def train_detector(run: RunOption = DEFAULT_RUN) -> None:
 
 @app.command(epilog=examples("train-region carpal --run runs/default"))
 def train_region(
-    region: Annotated[str, typer.Argument(metavar="REGION", help=f"One of {', '.join(Region)}.")],
+    region: Annotated[str, typer.Argument(metavar="REGION", help=f"One of {', '.join(REGIONS)}.")],
     run: RunOption = DEFAULT_RUN,
 ) -> None:
     """Train the network of one region; all but the whole hand need the detector. Resumes where it was stopped."""
-    if region not in list(Region):
-        raise InputError(f"unknown region {region!r}; known are {', '.join(Region)}")
+    if region not in list(REGIONS):
+        raise InputError(f"unknown region {region!r}; known are {', '.join(REGIONS)}")
     with _training(run) as opened:
         from boneage_roi.training.stages import region_stage
 
-        _show_metrics(region_stage(opened, Region(region)))
+        _show_metrics(region_stage(opened, region))
 
 
 @app.command(epilog=examples("train-fusion --run runs/default"))

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from boneage_roi.errors import InputError
-from boneage_roi.regions import Region
+from boneage_roi.regions import find_region
 
 PRESETS = Path(__file__).parent
 
@@ -18,6 +18,7 @@ class _Strict(BaseModel):
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+RegionName = Annotated[str, AfterValidator(lambda name: find_region(name).name)]
 Rate = Annotated[float, Field(gt=0)]
 
 
@@ -117,7 +118,7 @@ class TrainConfig(_Strict):
     split: SplitConfig = SplitConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     detector: DetectorConfig = DetectorConfig()
-    regions: dict[Region, RegionConfig]
+    regions: Annotated[dict[RegionName, RegionConfig], Field(min_length=1)]
     fusion: FusionConfig = FusionConfig()
 
     @classmethod

@@ -8,15 +8,19 @@ import pandas as pd
 
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import SUFFIXES, read_radiograph
-from boneage_roi.regions import AGE_BINS
-from boneage_roi.values import Radiograph
+from boneage_roi.values import MONTHLY, Radiograph
 
 KEPT_COLUMNS = ("split", "patient")
 
 # What RSNA's own training, validation and test tables call the same things.
 _ALIASES = {"image id": "id", "case id": "id", "bone age (months)": "boneage"}
 _SEXES = {"m": "M", "male": "M", "true": "M", "f": "F", "female": "F", "false": "F"}
-_RANGES = {"boneage": (0, AGE_BINS - 1), "chronological_age": (0, 1440), "width": (1, 100_000), "height": (1, 100_000)}
+_RANGES = {
+    "boneage": (0, MONTHLY.bins - 1),
+    "chronological_age": (0, 1440),
+    "width": (1, 100_000),
+    "height": (1, 100_000),
+}
 
 
 def read_manifest(path: Path, *, check_images: bool = True) -> pd.DataFrame:

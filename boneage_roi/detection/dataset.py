@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from boneage_roi.detection.runtime import padded
 from boneage_roi.files import write_atomically
-from boneage_roi.regions import DETECTED_REGIONS
+from boneage_roi.regions import detected
 from boneage_roi.runs.artefacts import CORNERS, FrameCache
 from boneage_roi.runs.run import Run
 
@@ -22,7 +22,7 @@ def write_dataset(run: Run, labels: pd.DataFrame, folder: Path, size: int) -> Pa
         The data set's YAML.
     """
     frames, splits = FrameCache(run), run.manifest.set_index("id").split
-    classes = {region.value: index for index, region in enumerate(DETECTED_REGIONS)}
+    classes = {region: index for index, region in enumerate(detected(run.config.regions))}
     for key, boxes in labels.groupby("id"):
         part = "train" if splits[key] == "train" else "held_out"
         frame = frames[str(key)].pixels

@@ -1,6 +1,7 @@
 """The detector's labels: the five regions of a hand as boxes, from its joints, by one definition for every source."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
 from boneage_roi.detection.joints import POINTS, Hand, build_hands
-from boneage_roi.regions import GROWTH_PLATES, Region
+from boneage_roi.regions import GROWTH_PLATES, detected, find_region
 from boneage_roi.runs.artefacts import CORNERS, FrameCache
 from boneage_roi.runs.run import Run
 
@@ -25,13 +26,14 @@ def build_labels(run: Run) -> pd.DataFrame:
         ``id, region, xmin, ymin, xmax, ymax``, clipped to the frame.
     """
     frames, size = FrameCache(run), run.config.frame_size
+    regions = detected(run.config.regions)
     hands, wrists = annotated_hands(run, frames)
     teachers = _teachers(run)
     carpal = carpal_model(hands, {key: box for key, box in wrists.items() if key in teachers})
     rows = []
     for key, hand in hands.items():
-        for region, boxes in region_boxes(hand, carpal.predict(hand[:16].reshape(1, -1))[0]).items():
-            rows += [(key, region.value, *box) for box in boxes]
+        for region, boxes in region_boxes(hand, carpal.predict(hand[:16].reshape(1, -1))[0], regions).items():
+            rows += [(key, region, *box) for box in boxes]
     labels = pd.DataFrame(rows, columns=["id", "region", *CORNERS])
     labels[["xmin", "xmax"]] = labels[["xmin", "xmax"]].clip(0, size[1])
     labels[["ymin", "ymax"]] = labels[["ymin", "ymax"]].clip(0, size[0])
@@ -80,32 +82,29 @@ def carpal_model(hands: dict[str, Hand], wrists: dict[str, NDArray[np.float64]])
     return Ridge(100.0).fit(joints, np.stack([wrists[key] for key in keys]))
 
 
-def region_boxes(hand: Hand, carpal: NDArray[np.float64]) -> dict[Region, list[NDArray[np.float64]]]:
-    """The five detected regions of a hand from its 21 points (21, 2) and its carpal box (4,)."""
+def region_boxes(
+    hand: Hand, carpal: NDArray[np.float64], regions: Sequence[str]
+) -> dict[str, list[NDArray[np.float64]]]:
+    """The boxes of regions on a hand, from its 21 points (21, 2) and its carpal box (4,)."""
     wrist = hand[[ROW["radius"], ROW["ulna"]]].mean(axis=0)
     length = float(np.hypot(*(hand[ROW["MCP3"]] - wrist)))
-    plates = []
-    for row, name in enumerate(GROWTH_PLATES):
-        half = PLATE_SIDE[name.rstrip("12345")] * length / 2
-        plates.append(np.concatenate([hand[row] - half, hand[row] + half]))
-    bones = np.array([plates[ROW["radius"]], plates[ROW["ulna"]]])
-    knuckles = np.array([plates[ROW[f"MCP{digit}"]] for digit in range(1, 6)])
-    bases = np.array([*knuckles, carpal * [1, 1, 1, 0] + [0, 0, 0, carpal[1] + 0.45 * (carpal[3] - carpal[1])]])
-    return {
-        Region.RADIUS_ULNA: [_hull(bones)],
-        Region.CARPAL: [carpal],
-        Region.METACARPAL: [_hull(bases)],
-        Region.PHALANX: [_digit(hand, digit, length) for digit in range(1, 6)],
-        Region.EPIPHYSIS: plates,
-    }
+    squares = {name: _square(hand[ROW[name]], PLATE_SIDE[name.rstrip("12345")] * length) for name in GROWTH_PLATES}
+    lower = carpal * [1, 1, 1, 0] + [0, 0, 0, carpal[1] + 0.45 * (carpal[3] - carpal[1])]
+    parts = squares | {"carpal": carpal, "metacarpal-bases": lower}
+    boxes: dict[str, list[NDArray[np.float64]]] = {}
+    for region in map(find_region, regions):
+        if region.around is None:
+            boxes[region.name] = [_hull(np.array([parts[name] for name in names])) for names in region.boxes]
+        else:
+            around = 2 * region.around * length
+            spans = [[_square(hand[ROW[name]], around) for name in names] for names in region.boxes]
+            boxes[region.name] = [_hull(np.array(span)) for span in spans]
+    return boxes
+
+
+def _square(middle: NDArray[np.float64], side: float) -> NDArray[np.float64]:
+    return np.concatenate([middle - side / 2, middle + side / 2])
 
 
 def _hull(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
-
-
-def _digit(hand: Hand, digit: int, length: float) -> NDArray[np.float64]:
-    """One digit from its MCP joint to its tip."""
-    names = [f"MCP{digit}", f"PIP{digit}", f"IP{digit}", f"DIP{digit}", f"tip{digit}"]
-    points = hand[[ROW[name] for name in names if name in ROW]]
-    return np.concatenate([points.min(axis=0) - 0.11 * length, points.max(axis=0) + 0.11 * length])

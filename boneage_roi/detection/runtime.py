@@ -1,13 +1,15 @@
 """Finding the regions in a hand frame with the exported detector."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.errors import InputError
 from boneage_roi.onnx_session import open_session
-from boneage_roi.regions import DETECTED_REGIONS
+from boneage_roi.regions import REGIONS
 from boneage_roi.values import HandFrame, RegionBox
 
 CONFIDENCE = 0.25
@@ -21,10 +23,16 @@ OVERLAP = 0.5
 
 
 class Detector:
-    """The exported YOLO: ``Detector(path)(frame)`` gives the region boxes, surest first within each region."""
+    """The exported YOLO: ``Detector(path, regions)(frame)`` gives the region boxes, surest first within each region.
 
-    def __init__(self, path: Path) -> None:
-        self._session = open_session(path)
+    Args:
+        regions: what its classes are, in their order.
+        threads: how many the network may use; None is one a core.
+    """
+
+    def __init__(self, path: Path, regions: Sequence[str], threads: int | None = None) -> None:
+        self._session = open_session(path, threads)
+        self.regions = tuple(regions)
         self._input = self._session.get_inputs()[0]
         self._size = int(self._input.shape[-1])
 
@@ -32,11 +40,13 @@ class Detector:
         square, scale, offset = padded(frame.pixels, self._size)
         batch = np.repeat((square.astype(np.float32) / 255)[None, None], 3, axis=1)
         rows = self._session.run(None, {self._input.name: batch})[0][0]
+        if not np.isfinite(rows).all():
+            raise InputError("the detector gave numbers that are not finite; the bundle is damaged, export it again")
         rows = rows[rows[:, 4] >= SINGLE_CONFIDENCE]
         height, width = frame.pixels.shape
         corners = (rows[:, :4] - np.tile(offset, 2)) / scale
         corners = np.clip(corners, 0, [width, height, width, height])
-        return select_regions(corners, rows[:, 4], rows[:, 5].astype(int))
+        return select_regions(corners, rows[:, 4], rows[:, 5].astype(int), self.regions)
 
 
 def padded(frame: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], float, NDArray[np.float64]]:
@@ -52,16 +62,16 @@ def padded(frame: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], floa
 
 
 def select_regions(
-    corners: NDArray[np.float64], scores: NDArray[np.float32], classes: NDArray[np.int_]
+    corners: NDArray[np.float64], scores: NDArray[np.float32], classes: NDArray[np.int_], regions: Sequence[str]
 ) -> list[RegionBox]:
     """The surest boxes of every region, as many as a hand has, without doubles."""
     selected: list[RegionBox] = []
-    for index, region in enumerate(DETECTED_REGIONS):
+    for index, region in enumerate(regions):
         kept: list[NDArray[np.float64]] = []
-        least = SINGLE_CONFIDENCE if region.max_crops == 1 else CONFIDENCE
+        least = SINGLE_CONFIDENCE if REGIONS[region].max_crops == 1 else CONFIDENCE
         candidates = np.flatnonzero((classes == index) & (scores >= least))
         for row in candidates[np.argsort(-scores[candidates])]:
-            if len(kept) == region.max_crops:
+            if len(kept) == REGIONS[region].max_crops:
                 break
             if all(_iou(corners[row], other) < OVERLAP for other in kept):
                 kept.append(corners[row])

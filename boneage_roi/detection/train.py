@@ -15,12 +15,9 @@ from boneage_roi.detection.runtime import Detector
 from boneage_roi.files import write_atomically
 from boneage_roi.learning.fitting import tune_cpu
 from boneage_roi.learning.onnx_export import halve_weights
-from boneage_roi.regions import DETECTED_REGIONS, Region
+from boneage_roi.regions import REGIONS, detected
 from boneage_roi.runs.artefacts import FrameCache
 from boneage_roi.runs.run import Run
-
-ENOUGH = {Region.PHALANX: 4, Region.EPIPHYSIS: 14}
-"""How many crops of a region make a hand complete enough to read."""
 
 FINISHED = -1
 """The epoch that Ultralytics writes into a checkpoint whose training came to its end."""
@@ -70,7 +67,7 @@ def train_detector(run: Run) -> dict[str, Any]:
         "split": "annotated hands of fusion + test",
         "map50": round(float(measured.box.map50), 4),
         "map50_95": round(float(measured.box.map), 4),
-        "found": found_shares(run, Detector(folder / "detector.onnx")),
+        "found": found_shares(run, Detector(folder / "detector.onnx", detected(run.config.regions))),
     }
     shutil.rmtree(folder / "data")
     run.finish("detector", metrics)
@@ -111,6 +108,11 @@ def _settings(run: Run, data: Path, folder: Path) -> dict[str, Any]:
     }
 
 
+def enough(region: str) -> int:
+    """How many crops of a region make a hand complete enough to read."""
+    return REGIONS[region].enough or REGIONS[region].max_crops
+
+
 def found_shares(run: Run, detector: Detector) -> dict[str, Any]:
     """Per region, the share of all ``test`` hands on which it was found: one, 4 of 5 digits, 14 of 16 growth plates."""
     frames, hands = FrameCache(run), run.manifest
@@ -118,14 +120,14 @@ def found_shares(run: Run, detector: Detector) -> dict[str, Any]:
     counts = []
     for key in test:
         boxes = detector(frames[key])
-        counts.append({region: sum(box.region == region for box in boxes) for region in DETECTED_REGIONS})
+        counts.append({region: sum(box.region == region for box in boxes) for region in detector.regions})
     table = pd.DataFrame(counts)
     shares = {
-        region.value: {
-            "enough": ENOUGH.get(region, 1),
-            "share": round(float(np.mean(table[region] >= ENOUGH.get(region, 1))), 4),
-            "all": round(float(np.mean(table[region] == region.max_crops)), 4),
+        region: {
+            "enough": enough(region),
+            "share": round(float(np.mean(table[region] >= enough(region))), 4),
+            "all": round(float(np.mean(table[region] == REGIONS[region].max_crops)), 4),
         }
-        for region in DETECTED_REGIONS
+        for region in detector.regions
     }
     return {"hands": len(table), **shares}

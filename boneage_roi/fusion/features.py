@@ -1,12 +1,11 @@
 """What the fusion is given of a hand: the regions' readings as arrays, absent regions masked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from boneage_roi.regions import AGE_BINS, Region
-from boneage_roi.values import FloatArray, RegionReading, Sex
+from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, RegionReading, Sex
 
 QUANTILES = (0.1, 0.5, 0.9)
 ABSENT = -1.0
@@ -15,16 +14,20 @@ ABSENT = -1.0
 
 @dataclass(frozen=True, eq=False)
 class HandReadings:
-    """The readings of N hands, R regions in the order of ``Region``.
+    """The readings of N hands, R regions.
 
     Attributes:
+        regions: their names, in the order of the arrays.
+        grid: the ages that the distributions are over.
         features: float32 (N, R, D), zero where absent.
-        distributions: float32 (N, R, 240), uniform where absent.
+        distributions: float32 (N, R, bins), uniform where absent.
         present: float32 (N, R), 1 or 0.
         sex: float32 (N,), 1 for male.
         crops, confidences: float32 (N, R).
     """
 
+    regions: tuple[str, ...]
+    grid: AgeGrid
     features: FloatArray
     distributions: FloatArray
     present: FloatArray
@@ -33,13 +36,14 @@ class HandReadings:
     confidences: FloatArray
 
     def __getitem__(self, rows: np.ndarray) -> "HandReadings":
-        return HandReadings(
-            self.features[rows],
-            self.distributions[rows],
-            self.present[rows],
-            self.sex[rows],
-            self.crops[rows],
-            self.confidences[rows],
+        return replace(
+            self,
+            features=self.features[rows],
+            distributions=self.distributions[rows],
+            present=self.present[rows],
+            sex=self.sex[rows],
+            crops=self.crops[rows],
+            confidences=self.confidences[rows],
         )
 
     def __len__(self) -> int:
@@ -56,14 +60,17 @@ class HandReadings:
         }
 
 
-def stack_readings(hands: Sequence[tuple[Sequence[RegionReading], Sex]]) -> HandReadings:
-    """Arrange readings of hands; each needs one region at least."""
-    regions = list(Region)
+def stack_readings(
+    hands: Sequence[tuple[Sequence[RegionReading], Sex]], regions: Sequence[str], grid: AgeGrid = MONTHLY
+) -> HandReadings:
+    """Arrange readings of hands, regions in the given order; each hand needs one region at least."""
     width = len(hands[0][0][0].features)
     shape = (len(hands), len(regions))
     stacked = HandReadings(
+        regions=tuple(regions),
+        grid=grid,
         features=np.zeros((*shape, width), np.float32),
-        distributions=np.full((*shape, AGE_BINS), 1 / AGE_BINS, np.float32),
+        distributions=np.full((*shape, grid.bins), 1 / grid.bins, np.float32),
         present=np.zeros(shape, np.float32),
         sex=np.array([sex == "M" for _, sex in hands], np.float32),
         crops=np.zeros(shape, np.float32),
@@ -71,7 +78,7 @@ def stack_readings(hands: Sequence[tuple[Sequence[RegionReading], Sex]]) -> Hand
     )
     for row, (readings, _) in enumerate(hands):
         for reading in readings:
-            place = (row, regions.index(reading.region))
+            place = (row, stacked.regions.index(reading.region))
             stacked.features[place] = reading.features
             stacked.distributions[place] = reading.distribution
             stacked.present[place] = 1
@@ -80,9 +87,9 @@ def stack_readings(hands: Sequence[tuple[Sequence[RegionReading], Sex]]) -> Hand
     return stacked
 
 
-def moments(distributions: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation in months of distributions (..., 240)."""
-    months = np.arange(AGE_BINS, dtype=np.float32)
+def moments(distributions: FloatArray, grid: AgeGrid = MONTHLY) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation in months of distributions (..., bins)."""
+    months = grid.months
     mean = distributions @ months
     variance = distributions @ months**2 - mean**2
     return mean, np.sqrt(np.maximum(variance, 0))
@@ -94,20 +101,20 @@ def tree_features(hands: HandReadings, fused: FloatArray) -> FloatArray:
     Region ages, spreads, quantiles, crop counts and confidences, the feature-connected layer's age and spread, sex.
 
     Args:
-        fused: the feature-connected layer's distributions (N, 240).
+        fused: the feature-connected layer's distributions (N, bins).
     """
-    age, spread = moments(hands.distributions)
+    age, spread = moments(hands.distributions, hands.grid)
     cumulative = hands.distributions.cumsum(-1)
-    quantiles = [(cumulative < level).sum(-1) for level in QUANTILES]
+    quantiles = [hands.grid.width * (cumulative < level).sum(-1) for level in QUANTILES]
     by_region = np.stack([age, spread, *quantiles, hands.crops, hands.confidences], axis=-1)
     by_region = np.where(hands.present[..., None] > 0, by_region, ABSENT).reshape(len(hands), -1)
-    fused_age, fused_spread = moments(fused)
+    fused_age, fused_spread = moments(fused, hands.grid)
     return np.column_stack([by_region, fused_age, fused_spread, hands.sex]).astype(np.float32)
 
 
 def disagreement(hands: HandReadings) -> FloatArray:
     """Standard deviation of the region ages of each hand, months, (N,)."""
-    age, _ = moments(hands.distributions)
+    age, _ = moments(hands.distributions, hands.grid)
     count = hands.present.sum(1)
     mean = (age * hands.present).sum(1) / count
     return np.asarray(np.sqrt((((age - mean[:, None]) ** 2) * hands.present).sum(1) / count), np.float32)

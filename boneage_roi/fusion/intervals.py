@@ -10,10 +10,9 @@ import numpy as np
 from boneage_roi.errors import InputError
 from boneage_roi.files import read_json
 from boneage_roi.fusion.features import HandReadings, disagreement, moments
-from boneage_roi.regions import AGE_BINS
 from boneage_roi.values import FloatArray
 
-KNOTS = (0, 36, 72, 108, 144, 180, AGE_BINS - 1)
+KNOTS = (0, 36, 72, 108, 144, 180, 239)
 """Ages in months between which the width changes linearly, for each sex."""
 
 
@@ -32,7 +31,7 @@ class Intervals:
     weights: tuple[float, ...]
 
     def half_width(self, hands: HandReadings, fused: FloatArray) -> FloatArray:
-        """Half widths in months (N,) of hands with the fused distributions (N, 240)."""
+        """Half widths in months (N,) of hands with the fused distributions (N, bins)."""
         width = interval_features(hands, fused) @ np.asarray(self.weights)
         return np.asarray(self.factor * np.maximum(width, self.narrowest), np.float32)
 
@@ -63,7 +62,7 @@ class Intervals:
 
 def interval_features(hands: HandReadings, fused: FloatArray) -> FloatArray:
     """What the width depends on, (N, 2 + 2 x knots): spread, disagreement, the age's share in each knot by sex."""
-    age, spread = moments(fused)
+    age, spread = moments(fused, hands.grid)
     shares = np.stack([np.interp(age, KNOTS, row) for row in np.eye(len(KNOTS))], axis=1)
     male = hands.sex[:, None]
     return np.column_stack([spread, disagreement(hands), shares * (1 - male), shares * male])

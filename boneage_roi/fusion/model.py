@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from boneage_roi.regions import AGE_BINS
+from boneage_roi.values import MONTHLY
 
 
 class FeatureConnectedLayer(nn.Module):
@@ -25,7 +25,7 @@ class FeatureConnectedLayer(nn.Module):
             nn.Linear(regions * features + regions + 1, hidden),
             nn.ReLU(),
             nn.Dropout(0.3),
-            nn.Linear(hidden, AGE_BINS),
+            nn.Linear(hidden, MONTHLY.bins),
         )
         nn.init.zeros_(self.weights.weight)
         nn.init.zeros_(self.weights.bias)

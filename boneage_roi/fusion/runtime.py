@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
+from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features
 from boneage_roi.fusion.intervals import Intervals
 from boneage_roi.onnx_session import open_session
-from boneage_roi.regions import AGE_BINS
-from boneage_roi.values import FloatArray, RegionReading, Sex
+from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, RegionReading, Sex
 
 FUSION_FILES = ("rb_fcl.onnx", "fusion.onnx", "intervals.json")
 
@@ -16,24 +18,30 @@ FUSION_FILES = ("rb_fcl.onnx", "fusion.onnx", "intervals.json")
 class Fuser:
     """Feature-connected layer, boosted residual, interval: ``fuser(readings, sex)`` gives (months, lower, upper)."""
 
-    def __init__(self, rb_fcl: Path, trees: Path, intervals: Path) -> None:
+    def __init__(
+        self, rb_fcl: Path, trees: Path, intervals: Path, *, regions: Sequence[str], grid: AgeGrid = MONTHLY
+    ) -> None:
         self._layer = open_session(rb_fcl)
         self._trees = open_session(trees)
         self._intervals = Intervals.read(intervals)
+        self._regions = tuple(regions)
+        self._grid = grid
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, *, regions: Sequence[str], grid: AgeGrid = MONTHLY) -> Self:
         """The fusion whose three files lie in a folder."""
-        return cls(*(folder / name for name in FUSION_FILES))
+        return cls(*(folder / name for name in FUSION_FILES), regions=regions, grid=grid)
 
     def __call__(self, readings: Sequence[RegionReading], sex: Sex) -> tuple[float, float, float]:
-        months, half_width = self.fuse(stack_readings([(readings, sex)]))
+        months, half_width = self.fuse(stack_readings([(readings, sex)], self._regions, self._grid))
         age, half = float(months[0]), float(half_width[0])
+        if not np.isfinite([age, half]).all():
+            raise InputError("the fusion gave a number that is not finite; the bundle is damaged, export it again")
         return age, max(age - half, 0.0), age + half
 
     def fuse(self, hands: HandReadings) -> tuple[FloatArray, FloatArray]:
         """Bone ages and half widths of their intervals, months, each (N,)."""
         fused = self._layer.run(None, hands.network_inputs)[0]
         residual = self._trees.run(None, {"features": tree_features(hands, fused)})[0].reshape(-1)
-        months = (moments(fused)[0] + residual).clip(0, AGE_BINS - 1)
+        months = (moments(fused, hands.grid)[0] + residual).clip(0, hands.grid.last)
         return months, self._intervals.half_width(hands, fused)

@@ -28,9 +28,9 @@ from boneage_roi.learning.fitting import fit, one_cycle
 from boneage_roi.learning.losses import label_distribution
 from boneage_roi.learning.onnx_export import export_onnx
 from boneage_roi.metrics import AGE_BAND_EDGES
-from boneage_roi.regions import AGE_BINS, Region
 from boneage_roi.runs.artefacts import read_readings
 from boneage_roi.runs.run import Run
+from boneage_roi.values import MONTHLY
 
 LABEL_SIGMA = 8.0
 REGION_DROPOUT = 0.1
@@ -84,7 +84,9 @@ def load_hands(run: Run, split: str = "fusion", *, tta: bool = True) -> tuple[Ha
     """Readings and labels of every hand of a split, in the manifest's order."""
     readings, manifest = read_readings(run, split, tta=tta), run.manifest
     hands = manifest[(manifest.split == split) & manifest.id.isin(readings.keys())]
-    stacked = stack_readings([(readings[key], sex) for key, sex in zip(hands.id, hands.sex, strict=True)])
+    stacked = stack_readings(
+        [(readings[key], sex) for key, sex in zip(hands.id, hands.sex, strict=True)], tuple(run.config.regions)
+    )
     return stacked, hands.boneage.to_numpy(np.float32)
 
 
@@ -118,7 +120,7 @@ class CrossFitted:
 def cross_fit(hands: HandReadings, ages: Floats, run: Run) -> CrossFitted:
     """Train a layer a fold in ``run/fusion``; a finished one is loaded."""
     config, folder = run.config.fusion, run.stage("fusion")
-    members, distributions = [], np.zeros((len(hands), AGE_BINS), np.float32)
+    members, distributions = [], np.zeros((len(hands), MONTHLY.bins), np.float32)
     for fold, (teach, keep) in enumerate(folds(run).split(ages)):
         lightning.seed_everything(run.config.seed + fold, verbose=False)
         module = _LitLayer(FeatureConnectedLayer(hands.features.shape[1], hands.features.shape[2]))
@@ -157,7 +159,7 @@ class _LitLayer(lightning.LightningModule):
     def __init__(self, network: FeatureConnectedLayer) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("months", torch.arange(AGE_BINS, dtype=torch.float32), persistent=False)
+        self.register_buffer("months", torch.arange(MONTHLY.bins, dtype=torch.float32), persistent=False)
         self.register_buffer("edges", torch.tensor(AGE_BAND_EDGES[1:-1], dtype=torch.float32), persistent=False)
         self.register_buffer("bias", torch.zeros(2, len(AGE_BAND_EDGES) - 1))
 
@@ -221,7 +223,7 @@ def boost(fitted: CrossFitted, run: Run) -> tuple[int, NDArray[np.float64]]:
 def _region_errors(hands: HandReadings, ages: Floats) -> dict[str, float]:
     """Mean absolute error of each region over the hands on which it was found."""
     errors, present = np.abs(moments(hands.distributions)[0] - ages[:, None]), hands.present > 0
-    return {region.value: _rounded(errors[present[:, row], row].mean()) for row, region in enumerate(Region)}
+    return {region: _rounded(errors[present[:, row], row].mean()) for row, region in enumerate(hands.regions)}
 
 
 def _rounded(value: Any) -> float:

@@ -3,24 +3,35 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from boneage_roi.errors import InputError
-from boneage_roi.imaging.files import foreign_kind, read_file, unreadable
+from boneage_roi.imaging.files import LARGEST_FILE, foreign_kind, read_file, unreadable
 from boneage_roi.imaging.intensity import stretch
 from boneage_roi.imaging.raster import read_raster
-from boneage_roi.imaging.size import with_aspect
-from boneage_roi.values import Radiograph, Sex
+from boneage_roi.imaging.size import check_size, with_aspect
+from boneage_roi.values import Radiograph, parse_sex
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".tif", ".tiff", ".bmp", ".gif", *DICOM_SUFFIXES)
+OLDEST = 1440
+"""Months; a chronological age above it is a mistake."""
+
 DICOM_STARTS = (b"\x02\0", b"\x08\0", b"\0\x08")
 """The groups, little or big endian, that a DICOM file without preamble begins with."""
 
 
+Source = str | Path | bytes | BinaryIO | NDArray[Any] | Radiograph
+"""What a radiograph can be read from."""
+
+
 def read_radiograph(
-    path: str | Path,
+    source: Source,
     *,
-    sex: Sex | None = None,
+    sex: str | None = None,
     chronological_age: float | None = None,
     native_size: tuple[int, int] | None = None,
 ) -> Radiograph:
@@ -30,29 +41,93 @@ def read_radiograph(
     hand is. EXIF orientation is honoured, transparency ignored, and thumbnails beside the image are passed over.
 
     Args:
-        path: PNG, JPEG, JPEG 2000, WebP, TIFF, BMP, GIF (any depth, grey or colour) or DICOM; known by content, not by
-            name.
-        sex: "M" or "F"; None takes what a DICOM header says.
+        source: a path, the bytes of a file, or an open binary file: PNG, JPEG, JPEG 2000, WebP, TIFF, BMP, GIF (any
+            depth, grey or colour) or DICOM, known by content, not by name. Or an array, grey (H, W) or RGB (H, W, 3)
+            of whole or real numbers; or a Radiograph, which is checked.
+        sex: M, F, male or female; None takes what a DICOM header says.
         chronological_age: months; None takes what a DICOM header says.
         native_size: (width, height) before someone squashed the image. When its aspect differs by more than 1 %, the
             image is resized to it, one side growing: 299 x 299 of 1514 x 2044 becomes 299 x 404.
 
     Returns:
-        The radiograph; its ``source`` is ``path``.
+        The radiograph; its ``source`` is the path, ``<bytes>``, the file's name or ``<array>``.
 
     Raises:
         InputError: no such file, a folder, a pipe or a device, empty, over 512 MB, not an image, damaged, blank, of
-            several pages or frames, a side under 64 px, or over 50 megapixels.
+            several pages or frames, a side under 64 px, or over 50 megapixels; an array of another shape or type; a
+            sex or an age that is none.
+
+    >>> read_radiograph("examples/girl-10y.png", sex="f").sex
+    'F'
     """
-    data = read_file(Path(path))
+    known = parse_sex(sex)
+    if chronological_age is not None and not 0 <= chronological_age <= OLDEST:
+        raise InputError(f"chronological age {chronological_age!r}: give months from 0 to {OLDEST}")
+    name = _name(source)
     try:
-        radiograph = _decode(data)
+        radiograph = _read(source)
         if native_size is not None:
             radiograph = restore_aspect(radiograph, native_size)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise error if str(error).startswith(name) else InputError(f"{name}: {error}") from error
     age = radiograph.chronological_age if chronological_age is None else chronological_age
-    return replace(radiograph, source=str(path), sex=sex or radiograph.sex, chronological_age=age)
+    return replace(radiograph, source=name, sex=known or radiograph.sex, chronological_age=age)
+
+
+def _name(source: Source) -> str:
+    """What messages call a source."""
+    if isinstance(source, Radiograph):
+        return source.source
+    if isinstance(source, str | Path):
+        return str(source)
+    if isinstance(source, np.ndarray):
+        return "<array>"
+    return "<bytes>" if isinstance(source, bytes | bytearray) else str(getattr(source, "name", "<file>"))
+
+
+def _read(source: Source) -> Radiograph:
+    if isinstance(source, Radiograph):
+        return _checked(source)
+    if isinstance(source, str | Path):
+        return _decode(read_file(Path(source)))
+    if isinstance(source, np.ndarray):
+        return Radiograph(stretch(grey_array(source)))
+    if isinstance(source, bytes | bytearray):
+        return _decode(bytes(source))
+    if hasattr(source, "read"):
+        data = source.read(LARGEST_FILE + 1)
+        if isinstance(data, bytes) and len(data) <= LARGEST_FILE:
+            return _decode(data)
+        raise InputError(f"open the file in binary mode; it may have up to {LARGEST_FILE // 2**20} MB")
+    raise InputError(f"{type(source).__name__} is no radiograph; give a path, bytes, a file, an array or a Radiograph")
+
+
+def grey_array(pixels: NDArray[Any]) -> NDArray[Any]:
+    """An array (H, W) or (H, W, 3) as grey (H, W).
+
+    Raises:
+        InputError: another shape, no real numbers, or a size that no radiograph has.
+    """
+    if pixels.dtype.kind not in "uif":
+        raise InputError(f"an array of {pixels.dtype} is no image; give whole or real numbers")
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        pixels = pixels @ np.array([0.299, 0.587, 0.114])
+    if pixels.ndim != 2:
+        raise InputError(f"an array of shape {pixels.shape} is no image; give (height, width) or (height, width, 3)")
+    check_size(pixels.shape[1], pixels.shape[0], 8 * min(pixels.dtype.itemsize, 8))
+    return pixels
+
+
+def _checked(radiograph: Radiograph) -> Radiograph:
+    """A Radiograph that somebody made: its pixels must be what the stages expect."""
+    pixels = radiograph.pixels
+    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.dtype != np.float32:
+        raise InputError("the pixels of a Radiograph are float32 (height, width); give other arrays as they are")
+    check_size(pixels.shape[1], pixels.shape[0])
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= 1):  # not finite numbers too
+        raise InputError(f"the pixels of a Radiograph go from 0 to 1, these from {low:g} to {high:g}")
+    return replace(radiograph, sex=parse_sex(radiograph.sex))
 
 
 def restore_aspect(radiograph: Radiograph, native_size: tuple[int, int]) -> Radiograph:

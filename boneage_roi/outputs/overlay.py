@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.files import write_atomically
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.values import BoneAge, FloatImage, HandFrame, HandMask, Radiograph, RegionBox
 
 Image = NDArray[np.uint8]
@@ -20,15 +20,8 @@ Row = tuple[Colour | None, str]
 SMALLEST_SIDE = 900
 """Radiographs whose larger side is shorter are drawn enlarged, so that text reads well."""
 
-COLOURS: dict[Region, Colour] = {
-    Region.HAND: (255, 255, 255),
-    Region.RADIUS_ULNA: (0, 94, 213),
-    Region.CARPAL: (66, 228, 240),
-    Region.METACARPAL: (115, 158, 0),
-    Region.PHALANX: (233, 180, 86),
-    Region.EPIPHYSIS: (167, 121, 204),
-}
-"""BGR, from the colour-blind-safe palette of Okabe and Ito (2008), without its blue, which sinks into the dark."""
+COLOURS: dict[str, Colour] = {name: region.colour[::-1] for name, region in REGIONS.items()}
+"""BGR; without Okabe and Ito's blue, which sinks into the dark."""
 
 PANEL = (24, 24, 24)
 TEXT = (235, 235, 235)
@@ -62,7 +55,7 @@ def draw_overlay(
         share = _resize(mask.pixels.astype(np.float32), scale)  # a smooth outline, where enlarging gives it stairs
         contours, _ = cv2.findContours((share > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         for contour in contours:
-            _outline(canvas, contour[:, 0], COLOURS[Region.HAND])
+            _outline(canvas, contour[:, 0], COLOURS["hand"])
     if frame is not None:
         for box in boxes:
             _outline(canvas, (frame.to_radiograph(_corners(box)) + 0.5) * scale - 0.5, COLOURS[box.region])
@@ -152,7 +145,7 @@ def _region_rows(boxes: Sequence[RegionBox], bone_age: BoneAge | None) -> list[R
         found = sum(box.region == region for box in boxes)
         age = bone_age.region_age(region) if bone_age else None
         if found or age is not None:
-            count = f" x{found}" if region.max_crops > 1 and found else ""
+            count = f" x{found}" if REGIONS[region].max_crops > 1 and found else ""
             rows.append((colour, f"{region}{count}" + (f": {age:.0f} months" if age is not None else "")))
     return rows
 

@@ -1,6 +1,6 @@
 """Everything that runs a bundle; needs no torch."""
 
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.predict import Predictor
+from boneage_roi.pipeline.reader import BoneAgeReader
 
-__all__ = ["Bundle", "Predictor"]
+__all__ = ["BoneAgeReader", "Bundle"]

@@ -13,15 +13,15 @@ from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.outputs.overlay import draw_overlay, save_image
 from boneage_roi.pipeline.inputs import Item
-from boneage_roi.pipeline.predict import Predictor
-from boneage_roi.regions import Region
+from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.regions import REGIONS, age_column
 from boneage_roi.values import Analysis, BoneAge, HandMask, Radiograph, Sex
 
 T = TypeVar("T")
 
 RESULT_COLUMNS = (
     *("path", "status", "bone_age_months", "lower", "upper", "sex"),
-    *(region.age_column for region in Region),
+    *(age_column(region) for region in REGIONS),
     *("quality", "flags", "message"),
 )
 CORNER_COLUMNS = ("path", "region", "confidence", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")
@@ -47,7 +47,7 @@ class Outcome(Generic[T]):
 
 
 def predict_files(
-    predictor: Predictor, items: Iterable[Item], *, sex: Sex | None = None, overlays: Path | None = None
+    predictor: BoneAgeReader, items: Iterable[Item], *, sex: Sex | None = None, overlays: Path | None = None
 ) -> Iterator[Outcome[BoneAge]]:
     """Read bone ages.
 
@@ -70,7 +70,7 @@ def predict_files(
     return _each(items, work)
 
 
-def detect_files(predictor: Predictor, items: Iterable[Item], overlays: Path) -> Iterator[Outcome[Analysis]]:
+def detect_files(predictor: BoneAgeReader, items: Iterable[Item], overlays: Path) -> Iterator[Outcome[Analysis]]:
     """Find the regions of hands, and draw each into ``overlays``."""
     items = list(items)
     names = _file_names(items)
@@ -83,7 +83,7 @@ def detect_files(predictor: Predictor, items: Iterable[Item], overlays: Path) ->
     return _each(items, work)
 
 
-def segment_files(predictor: Predictor, items: Iterable[Item], masks: Path) -> Iterator[Outcome[HandMask]]:
+def segment_files(predictor: BoneAgeReader, items: Iterable[Item], masks: Path) -> Iterator[Outcome[HandMask]]:
     """Find hands, and write each mask (255 on the hand) into ``masks``."""
     items = list(items)
     names = _file_names(items)
@@ -104,7 +104,7 @@ def result_row(outcome: Outcome[BoneAge]) -> dict[str, Any]:
     if (age := outcome.value) is not None:
         row |= {"sex": age.sex or "", "flags": "; ".join(age.flags)}
         row |= {"bone_age_months": round(age.months, 2), "lower": round(age.lower, 2), "upper": round(age.upper, 2)}
-        row |= {r.region.age_column: round(r.expected_age, 2) for r in age.readings}
+        row |= {age_column(r.region): round(r.expected_age, 2) for r in age.readings}
     return row
 
 
@@ -113,7 +113,7 @@ def result_json(outcome: Outcome[BoneAge]) -> dict[str, Any]:
     age, start = outcome.value, {"path": outcome.item.path, "status": outcome.status, "quality": _quality(outcome)}
     if age is None:
         return start | {"flags": list(outcome.rejected), "message": outcome.message}
-    ages = {region: age.region_age(region) for region in Region}
+    ages = {region: age.region_age(region) for region in REGIONS}
     return start | {
         "bone_age_months": round(age.months, 2),
         "lower": round(age.lower, 2),

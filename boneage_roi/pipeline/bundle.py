@@ -1,84 +1,22 @@
 """The bundle: one folder of exported networks, and the manifest that says what they are and vouches for every file."""
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from boneage_roi import __version__
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
-from boneage_roi.regions import Region
+from boneage_roi.pipeline.manifest import MANIFEST, BundleManifest, read_manifest
 
-SCHEMA_VERSION: Final = 4
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "default"
-MANIFEST = "manifest.json"
 
-Pixels = Annotated[int, Field(ge=1)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern="^[!-~]+$")]
-
-
-class RegionSpec(BaseModel):
-    """How a region's network was trained to see its crops.
-
-    Attributes:
-        size: (height, width) of one crop, pixels.
-        margin: share of the box's size added on every side before cropping.
-        features: length of the pooled feature vector.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    size: tuple[Pixels, Pixels]
-    margin: Annotated[float, Field(ge=0)]
-    features: Pixels
-
-
-class BundleManifest(BaseModel):
-    """``manifest.json``: what the bundle is, what it was trained on and reached, and the hash of every file.
-
-    Attributes:
-        frame_size: (height, width) of the hand frame, pixels.
-        segmenter_size: side of the segmenter's square input, pixels.
-        detector_size: longer side of the detector's input, pixels.
-        metrics: what was measured, each with the split that it was measured on.
-        files: SHA-256 of every file, by its path relative to the bundle, with forward slashes.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: Literal[4] = SCHEMA_VERSION
-    name: Annotated[str, Field(min_length=1)]
-    created: datetime
-    package_version: str
-    regions: dict[Region, RegionSpec]
-    frame_size: tuple[Pixels, Pixels]
-    segmenter_size: Pixels
-    detector_size: Pixels
-    training_data: str
-    license_note: str
-    metrics: dict[str, Any]
-    files: dict[FileName, Sha256]
-
-
-def bundle_files(regions: Mapping[Region, RegionSpec]) -> tuple[str, ...]:
-    """The files that a bundle of these regions must have, beside its manifest."""
-    return (
-        "segmenter.onnx",
-        "detector.onnx",
-        *(f"regions/{region}.onnx" for region in Region if region in regions),
-        "rb_fcl.onnx",
-        "fusion.onnx",
-        "intervals.json",
-        "quality.json",
-        "MODEL_CARD.md",
-    )
+LARGEST_FILE = 512 * 2**20
+"""Bytes; a file of a bundle that is larger is refused before it is read."""
 
 
 @dataclass(frozen=True)
@@ -93,21 +31,25 @@ class Bundle:
         """Open a bundle and check every file of it.
 
         Args:
-            path: the bundle's folder; None is the one that comes with the package.
+            path: the bundle's folder; None is the shipped one.
 
         Raises:
-            InputError: no such folder, no valid manifest, a newer schema, or a file that is missing, altered or outside
-                the folder.
+            InputError: no such folder, no valid manifest, a newer schema, a file that is missing, altered, too large or
+                outside the folder, or one that the manifest does not list.
+
+        >>> Bundle.load().manifest.regions[0]
+        'hand'
         """
         folder = DEFAULT_BUNDLE if path is None else Path(path)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such bundle folder; `boneage-roi export RUN` makes one")
-        manifest = _read_manifest(folder / MANIFEST)
-        unlisted = [name for name in bundle_files(manifest.regions) if name not in manifest.files]
+        manifest = read_manifest(folder / MANIFEST)
+        unlisted = [name for name in manifest.needed_files if name not in manifest.files]
         if unlisted:
             raise InputError(f"{folder / MANIFEST}: {unlisted[0]} is not listed; export the bundle again")
         for name, expected in manifest.files.items():
             _check_file(folder, name, expected)
+        _refuse_strangers(folder, manifest)
         return cls(folder, manifest)
 
     def file(self, name: str) -> Path:
@@ -120,67 +62,36 @@ class Bundle:
         """Size of one of the bundle's files."""
         return self.file(name).stat().st_size
 
+    @property
+    def fingerprint(self) -> str:
+        """The start of the manifest's SHA-256: it vouches for every file."""
+        return _sha256(self.path / MANIFEST)[:12]
 
-def write_bundle_manifest(
-    folder: Path,
-    *,
-    name: str,
-    regions: Mapping[Region, RegionSpec],
-    frame_size: tuple[int, int],
-    segmenter_size: int,
-    detector_size: int,
-    training_data: str,
-    license_note: str,
-    metrics: Mapping[str, Any],
-) -> BundleManifest:
+
+def write_bundle_manifest(folder: Path, **fields: Any) -> BundleManifest:
     """Hash the files of a finished bundle and write its manifest, last and atomically.
 
+    Args:
+        folder: holds the files.
+        fields: of :class:`BundleManifest`, but ``created``, ``package_version`` and ``files``.
+
     Raises:
-        InputError: a file of the bundle is missing.
+        InputError: a file of the bundle is missing, or a field is wrong.
     """
+    made: dict[str, Any] = {"created": datetime.now(UTC).replace(microsecond=0), "package_version": __version__}
+    try:
+        draft = BundleManifest(**fields, **made, files={})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{folder}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     files = {}
-    for file in bundle_files(regions):
+    for file in draft.needed_files:
         if not (folder / file).is_file():
             raise InputError(f"{folder}: {file} is missing; the bundle is not complete")
         files[file] = _sha256(folder / file)
-    manifest = BundleManifest(
-        name=name,
-        created=datetime.now(UTC).replace(microsecond=0),
-        package_version=__version__,
-        regions={region: regions[region] for region in Region if region in regions},
-        frame_size=frame_size,
-        segmenter_size=segmenter_size,
-        detector_size=detector_size,
-        training_data=training_data,
-        license_note=license_note,
-        metrics=dict(metrics),
-        files=files,
-    )
+    manifest = draft.model_copy(update={"files": files})
     write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
-
-
-def _read_manifest(path: Path) -> BundleManifest:
-    if not path.is_file():
-        raise InputError(f"{path.parent}: not a bundle ({MANIFEST} is missing)")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):  # bad JSON or bad UTF-8, or brackets without end
-        raise InputError(f"{path}: not valid JSON; copy or export the bundle again") from None
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: schema {version} is newer than this boneage-roi reads ({SCHEMA_VERSION}); "
-            "upgrade with `pip install -U boneage-roi`"
-        )
-    if isinstance(version, int) and version < SCHEMA_VERSION:
-        raise InputError(f"{path}: schema {version} is older than this boneage-roi reads; export the bundle again")
-    try:
-        return BundleManifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = " ".join(".".join(str(part) for part in first["loc"]).split()) or "manifest"
-        raise InputError(f"{path}: {where}: {first['msg']}") from None
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:
@@ -190,10 +101,21 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
         raise InputError(f"{folder / MANIFEST}: {name} lies outside the bundle's folder; do not use this bundle")
     if not path.is_file():
         raise InputError(f"{folder}: {name} is missing; copy or export the bundle again")
+    if path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"{path}: larger than {LARGEST_FILE // 2**20} MB; do not use this bundle")
     if _sha256(path) != expected:
         raise InputError(
             f"{path}: SHA-256 differs from {MANIFEST}; the file was changed, copy or export the bundle again"
         )
+
+
+def _refuse_strangers(folder: Path, manifest: BundleManifest) -> None:
+    """A file that nobody vouches for could be a network's external data, and be changed unseen."""
+    listed = {*manifest.files, MANIFEST}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and name not in listed and not path.name.startswith("."):
+            raise InputError(f"{path}: not listed in {MANIFEST}; take it out, or copy the bundle again")
 
 
 def _sha256(path: Path) -> str:

@@ -35,27 +35,15 @@ class Item:
     error: str = ""
 
 
-def list_inputs(inputs: Iterable[str | Path]) -> list[Item]:
+def list_inputs(inputs: Iterable[str | Path] | str | Path) -> list[Item]:
     """Spread images, folders and manifest CSVs out into images, in order.
 
     A folder gives the images directly in it; if it holds a ``manifest.csv``, that manifest's rows come first.
     An input that cannot be used (no such file, a folder without images, a bad manifest) becomes an item with an error.
     """
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
     return [item for given in inputs for item in _items(Path(given))]
-
-
-def parse_sex(text: str | None) -> Sex | None:
-    """M, F, male or female in any case; None stays None.
-
-    Raises:
-        InputError: anything else.
-    """
-    if text is None:
-        return None
-    words: dict[str, Sex] = {"m": "M", "male": "M", "f": "F", "female": "F"}
-    if text.strip().lower() not in words:
-        raise InputError(f"sex {text!r} is unknown; write M or F")
-    return words[text.strip().lower()]
 
 
 def _items(path: Path) -> list[Item]:

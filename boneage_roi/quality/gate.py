@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from boneage_roi.files import read_json
-from boneage_roi.quality.measures import PARTS
 
 
 class Wording(NamedTuple):
@@ -33,7 +32,10 @@ WORDINGS = {
     "disagreement": Wording(False, "regions disagree (standard deviation {:.0f} months)"),
     "upper": Wording(False, "nearly or fully mature; the oldest bone age learnt is {limit:.0f} months"),
 }
-"""Every measure that has limits; ``likeness`` is made of ``PARTS``."""
+"""Every measure that has limits; ``likeness`` is made of the weighted ones."""
+
+OF_REGIONS = ("digits", "growth_plates")
+"""Measures that only a bundle has which looks for these regions."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Gate:
     """Limits of measures, learnt by :mod:`boneage_roi.quality.train`.
 
     Attributes:
-        weights: of ``PARTS`` in the likeness, a log-odds; ``intercept`` is added.
+        weights: of :func:`boneage_roi.quality.measures.parts` in the likeness, a log-odds; ``intercept`` is added.
         limits: of every measure in ``WORDINGS``.
     """
 
@@ -67,17 +69,20 @@ class Gate:
 
     def likeness(self, measures: Mapping[str, float]) -> float:
         """How much an image looks like a hand with its regions: log-odds."""
-        return self.intercept + sum(self.weights[part] * measures[part] for part in PARTS)
+        return self.intercept + sum(weight * measures[part] for part, weight in self.weights.items())
 
     def judge(self, measures: Mapping[str, float]) -> Verdict:
         """Judge an image, or what was read from it, by whichever measures are given."""
         known = dict(measures)
-        if known.keys() >= set(PARTS):
+        if known.keys() >= self.weights.keys():
             known["likeness"] = self.likeness(measures)
         rejections: list[str] = []
         warnings: list[str] = []
         for name, (low, reason) in WORDINGS.items():
-            if name not in known:
+            if name not in known or name not in self.limits:
+                continue
+            if not math.isfinite(known[name]):
+                rejections.append(f"{name.replace('_', ' ')} could not be measured")
                 continue
             limit = self.limits[name]
             for bound, reasons in ((limit.reject, rejections), (limit.warn, warnings)):
@@ -103,9 +108,13 @@ class Gate:
     def _from_json(cls, content: Any) -> "Gate":
         limits = {}
         for name in WORDINGS:
+            if name in OF_REGIONS and name not in content["limits"]:
+                continue
             bounds = (content["limits"][name][end] for end in ("warn", "reject"))
             limits[name] = Limit(*(None if bound is None else _number(bound) for bound in bounds))
-        weights = {part: _number(content["weights"][part]) for part in PARTS}
+        weights = {str(part): _number(weight) for part, weight in content["weights"].items()}
+        if "landmarks" not in weights:
+            raise ValueError("nothing tells a hand")
         return cls(weights, _number(content["intercept"]), limits)
 
 

@@ -1,15 +1,14 @@
 """What an image is judged by, measured where hand and regions were found."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.imaging.frame import magnification
-from boneage_roi.regions import DETECTED_REGIONS, Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.values import Analysis, FloatImage, HandMask, RegionReading
-
-PARTS = ("landmarks", *(str(region) for region in DETECTED_REGIONS))
-"""Measures that tell a hand from anything else: how sure its landmarks and regions are, 0..1 each."""
 
 OUTLINE = 0.1
 """Width of the hand's outline, in wrist-to-MCP distances."""
@@ -27,30 +26,42 @@ ABOVE_WRIST = 0.1
 """What touches the image's edge this far above the wrist is hand, not forearm; in wrist-to-MCP distances."""
 
 
-def measure(analysis: Analysis) -> dict[str, float]:
+def parts(regions: Sequence[str]) -> tuple[str, ...]:
+    """Measures that tell a hand from anything else: how sure its landmarks and its found regions are, 0..1 each."""
+    return ("landmarks", *regions)
+
+
+def measure(analysis: Analysis, regions: Sequence[str]) -> dict[str, float]:
     """Measure where hand and regions were found.
 
+    Args:
+        regions: what the finder looks for.
+
     Returns:
-        Each of ``PARTS``; the number of ``digits`` and ``growth_plates``; ``second_hand``, the size of the next largest
-        part of the mask, as a share of the hand; ``size``, the distance from wrist to middle MCP joint in pixels;
+        Each of ``parts(regions)``; where these are looked for, the number of ``digits`` and ``growth_plates``;
+        ``second_hand``, the size of the next largest part of the mask, as a share of the hand; ``size``, the distance
+        from wrist to middle MCP joint in pixels;
         ``forearm``, how much of the image lies below the wrist, and ``edge``, how much of the hand lies at the image's
         edge, both in such distances; ``contrast`` from soft tissue to bone and ``clipped``, the share of the hand that
         is all black or all white, both 0..1; ``noise``, as a standard deviation, and ``blocks``, the step between those
         of a JPEG, both as shares of the contrast and as strong as they are in the hand frame.
     """
     mask, boxes = analysis.mask, analysis.boxes
-    sure = dict.fromkeys(DETECTED_REGIONS, 0.0)
+    sure = dict.fromkeys(regions, 0.0)
     for box in boxes:
-        sure[box.region] += box.confidence / box.region.max_crops
+        sure[box.region] += box.confidence / REGIONS[box.region].max_crops
     low, high = np.percentile(analysis.radiograph.pixels[mask.pixels], [1, 99.5])
     hand, inside = _around(analysis.radiograph.pixels, mask)
     # What is fine averages out when the hand is shrunk to its frame, and grows with it.
     in_frame = magnification(analysis.frame.to_frame) / max(float(high - low), FAINTEST)
     return {
         "landmarks": mask.confidence,
-        **{str(region): float(value) for region, value in sure.items()},
-        "digits": sum(box.region is Region.PHALANX for box in boxes),
-        "growth_plates": sum(box.region is Region.EPIPHYSIS for box in boxes),
+        **{region: float(value) for region, value in sure.items()},
+        **{
+            name: float(sum(box.region == region for box in boxes))
+            for name, region in (("digits", "phalanx"), ("growth_plates", "epiphysis"))
+            if region in regions
+        },
         "second_hand": mask.second_part,
         "size": _size(mask),
         "forearm": _forearm(mask),

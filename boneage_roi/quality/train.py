@@ -1,5 +1,6 @@
 """Learning the gate's limits from hands that are read well and from images that are no whole hand."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from boneage_roi.files import write_atomically
 from boneage_roi.quality.dataset import SPOILED
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
-from boneage_roi.quality.measures import PARTS
+from boneage_roi.quality.measures import parts
+from boneage_roi.regions import detected
 from boneage_roi.runs.run import Run
 
 RARE = 0.005
@@ -52,12 +54,13 @@ def train_gate(run: Run) -> dict[str, Any]:
         return metrics
     folder, manifest = run.stage("quality"), run.manifest
     images = pd.read_csv(folder / "measures.csv")
+    regions = detected(run.config.regions)
     oldest = float(manifest[manifest.split == "train"].boneage.max())
-    write_atomically(folder / "quality.json", fit_gate(images, oldest).to_json())
+    write_atomically(folder / "quality.json", fit_gate(images, oldest, regions).to_json())
 
     verdicts = pd.Series([Verdict()] * len(images))
     for teach, keep in KFold(FOLDS, shuffle=True, random_state=run.config.seed).split(images):
-        gate = fit_gate(images.iloc[teach], oldest)
+        gate = fit_gate(images.iloc[teach], oldest, regions)
         for row, measures in zip(keep, _measures(images.iloc[keep]), strict=True):
             verdicts[row] = gate.judge(measures)
     rejected = verdicts.map(lambda verdict: bool(verdict.rejections)).groupby(images.kind).mean()
@@ -72,7 +75,7 @@ def train_gate(run: Run) -> dict[str, Any]:
     return metrics
 
 
-def fit_gate(images: pd.DataFrame, oldest: float) -> Gate:
+def fit_gate(images: pd.DataFrame, oldest: float, regions: Sequence[str]) -> Gate:
     """Learn the limits.
 
     Args:
@@ -80,15 +83,17 @@ def fit_gate(images: pd.DataFrame, oldest: float) -> Gate:
             ``hand`` (these have the regions' ``disagreement`` too), ``pair`` for two hands, ``noisy`` and
             ``compressed`` for spoiled ones (these have how far the age ``moved``), all others for none.
         oldest: the oldest bone age that the networks have learnt, months.
+        regions: what the finder looks for.
     """
     hands, pairs = images[images.kind == "hand"], images[images.kind == "pair"]
     single = images[~images.kind.isin(["pair", *SPOILED])]
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
-    model.fit(single[list(PARTS)].to_numpy(), single.kind == "hand")
+    telling = parts(regions)
+    model.fit(single[list(telling)].to_numpy(), single.kind == "hand")
     scaler, logistic = model[0], model[1]
     weights = logistic.coef_[0] / scaler.scale_
     intercept = float(logistic.intercept_[0] - weights @ scaler.mean_)
-    gate = Gate(dict(zip(PARTS, weights.tolist(), strict=True)), intercept, {})
+    gate = Gate(dict(zip(telling, weights.tolist(), strict=True)), intercept, {})
     hands = hands.assign(likeness=[gate.likeness(hand) for hand in _measures(hands)])
 
     measured = [name for name in WORDINGS if name in hands]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.values import FloatArray, HandFrame, RegionBox
 
 
@@ -36,11 +36,19 @@ class View:
 
 AS_IT_IS = View()
 
+SIX_VIEWS = tuple(
+    View(mirrored, scale, degrees)
+    for scale, degrees in ((1.0, 0.0), (0.95, 5.0), (1.05, -5.0))
+    for mirrored in (False, True)
+)
+"""What test-time augmentation looks at by default, the hand as it is first. A hand and its mirror image get the same
+views, moved by one pixel of a crop at the most."""
+
 
 def cut_crops(
     frame: HandFrame,
     boxes: list[RegionBox],
-    region: Region,
+    region: str,
     size: tuple[int, int],
     margin: float,
     context: float = 1.0,
@@ -59,11 +67,11 @@ def cut_crops(
         None when the region was not found; the hand itself is always there.
     """
     height, width = frame.pixels.shape
-    if region is Region.HAND:
+    if REGIONS[region].whole:
         found = [RegionBox(region, (0.0, 0.0, float(width), float(height)), 1.0)]
     else:
         found = sorted((box for box in boxes if box.region == region), key=lambda box: -box.confidence)
-        found = sorted(found[: region.max_crops], key=lambda box: box.box[0])
+        found = sorted(found[: REGIONS[region].max_crops], key=lambda box: box.box[0])
     if not found:
         return None
     corners = np.array([box.box for box in found])

@@ -1,21 +1,14 @@
 """Reading a region of a hand frame with its exported CNN."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from boneage_roi.errors import InputError
 from boneage_roi.onnx_session import open_session
-from boneage_roi.regional_models.crops import Crops, View, cut_crops
-from boneage_roi.regions import Region
-from boneage_roi.values import FloatArray, HandFrame, RegionBox, RegionReading, Sex
-
-VIEWS = tuple(
-    View(mirrored, scale, degrees)
-    for scale, degrees in ((1.0, 0.0), (0.95, 5.0), (1.05, -5.0))
-    for mirrored in (False, True)
-)
-"""What test-time augmentation looks at, the hand as it is first. A hand and its mirror image get the same views, moved
-by one pixel of a crop at the most."""
+from boneage_roi.regional_models.crops import AS_IT_IS, SIX_VIEWS, Crops, View, cut_crops
+from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, HandFrame, RegionBox, RegionReading, Sex
 
 
 class RegionReader:
@@ -23,23 +16,38 @@ class RegionReader:
 
     Args:
         size, margin: how the network was trained to see its crops.
-        tta: test-time augmentation: read all ``VIEWS`` and average distributions and features.
+        views: how to look at the hand; distributions and features are averaged over them.
+        grid: the ages of the network's distributions.
+        threads: how many the network may use; None is one a core.
     """
 
-    def __init__(self, path: Path, region: Region, *, size: tuple[int, int], margin: float, tta: bool = True) -> None:
-        self._session = open_session(path)
+    def __init__(
+        self,
+        path: Path,
+        region: str,
+        *,
+        size: tuple[int, int],
+        margin: float,
+        views: Sequence[View] = SIX_VIEWS,
+        grid: AgeGrid = MONTHLY,
+        threads: int | None = None,
+    ) -> None:
+        self._session = open_session(path, threads)
+        self._inputs = {value.name for value in self._session.get_inputs()}
+        self._grid = grid
         self.region = region
         self._size = size
         self._margin = margin
-        self._views = VIEWS if tta else VIEWS[:1]
+        self._views = tuple(views)
 
     def __call__(self, frame: HandFrame, boxes: list[RegionBox], sex: Sex) -> RegionReading | None:
-        views = [
-            crops
-            for view in self._views
-            if (crops := cut_crops(frame, boxes, self.region, self._size, self._margin, view=view)) is not None
-        ]
+        cuts = (self.crops(frame, boxes, view) for view in self._views)
+        views = [crops for crops in cuts if crops is not None]
         return self.read(views, sex) if views else None
+
+    def crops(self, frame: HandFrame, boxes: list[RegionBox], view: View = AS_IT_IS) -> Crops | None:
+        """What the network sees of a hand; None when the region was not found."""
+        return cut_crops(frame, boxes, self.region, self._size, self._margin, view=view)
 
     def read(self, views: list[Crops], sex: Sex) -> RegionReading:
         """Read crops that are cut already: the mean of all views of them."""
@@ -52,5 +60,15 @@ class RegionReader:
             "places": np.stack([crops.places for crops in views]),
             "sex": np.full(len(views), sex == "M", np.float32),
         }
-        distribution, features = self._session.run(None, inputs)
-        return RegionReading(self.region, distribution.mean(0), features.mean(0), count, first.confidence)
+        fed = {name: array for name, array in inputs.items() if name in self._inputs}
+        distribution, features = self._session.run(["distribution", "features"], fed)
+        if not (np.isfinite(distribution).all() and np.isfinite(features).all()):
+            raise InputError(
+                f"the network of {self.region} gave numbers that are not finite; the bundle is damaged, export it again"
+            )
+        if distribution.shape[-1] != self._grid.bins:
+            raise InputError(
+                f"the network of {self.region} gives {distribution.shape[-1]} ages where the bundle says "
+                f"{self._grid.bins}; the bundle is damaged"
+            )
+        return RegionReading(self.region, distribution.mean(0), features.mean(0), count, first.confidence, self._grid)

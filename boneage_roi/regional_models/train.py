@@ -20,12 +20,13 @@ from boneage_roi.learning.onnx_export import export_onnx, load_onnx
 from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
 from boneage_roi.regional_models.networks.region_net import RegionNet
-from boneage_roi.regions import AGE_BINS, Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.runs.artefacts import FrameCache, read_boxes
 from boneage_roi.runs.run import Run
+from boneage_roi.values import MONTHLY
 
 
-def train_region(run: Run, region: Region, start: Path | None = None) -> dict[str, Any]:
+def train_region(run: Run, region: str, start: Path | None = None) -> dict[str, Any]:
     """Train, measure and export one region's CNN into ``run/regions/<region>``; does nothing when that is done.
 
     Needs the run's frames and, but for the whole hand, its boxes.
@@ -47,20 +48,20 @@ def train_region(run: Run, region: Region, start: Path | None = None) -> dict[st
     images = [_train_round(network, run, region, number) for number in range(1, len(config.rounds) + 1)]
     export_region(network, region, config, folder / f"{region}.onnx")
     samples = load_samples(run, region, config.size, config.margin, "fusion")
-    held_out = RegionDataset(samples, config.size, region.max_crops, seed=0)
+    held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
     metrics = measure(network, held_out) | {"split": "fusion", "train_images": images[-1]}
     run.finish(stage, metrics)
     return metrics
 
 
-def _train_round(network: RegionNet, run: Run, region: Region, number: int) -> int:
+def _train_round(network: RegionNet, run: Run, region: str, number: int) -> int:
     """Train one round, numbered from 1; the crops of its size are gone from memory after it. Returns their images."""
     config = run.config.regions[region]
     settings = config.rounds[number - 1]
     size, seed = settings.size or config.size, run.config.seed + number
     samples = load_samples(run, region, size, config.margin, "train")
     changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
-    dataset = RegionDataset(samples, size, region.max_crops, seed=seed, **changes)
+    dataset = RegionDataset(samples, size, REGIONS[region].max_crops, seed=seed, **changes)
     batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
     module, folder = _LitRegion(network, config, settings), run.stage(f"regions/{region}")
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -87,10 +88,10 @@ def build_network(config: RegionConfig) -> RegionNet:
     )
 
 
-def load_samples(run: Run, region: Region, size: tuple[int, int], margin: float, split: str) -> list[RegionSample]:
+def load_samples(run: Run, region: str, size: tuple[int, int], margin: float, split: str) -> list[RegionSample]:
     """Cut the region's crops of a split's hands into memory, with some context around them."""
     frames = FrameCache(run)
-    boxes = {} if region is Region.HAND else read_boxes(run)
+    boxes = {} if REGIONS[region].whole else read_boxes(run)
     hands = run.manifest
     wanted = hands[(hands.split == split) & hands.id.isin(frames.table.index)]
     samples = []
@@ -116,7 +117,7 @@ class _LitRegion(lightning.LightningModule):
         self.settings = settings
         for part in self._frozen():
             part.requires_grad_(False)
-        self.register_buffer("months", torch.arange(AGE_BINS, dtype=torch.float32), persistent=False)
+        self.register_buffer("months", torch.arange(MONTHLY.bins, dtype=torch.float32), persistent=False)
 
     def on_train_epoch_start(self) -> None:
         for part in self._frozen():
@@ -159,7 +160,7 @@ class _LitRegion(lightning.LightningModule):
 def measure(network: RegionNet, dataset: RegionDataset) -> dict[str, Any]:
     """Mean absolute error in months over a data set without augmentation."""
     network.eval()
-    months, errors = torch.arange(AGE_BINS, dtype=torch.float32), []
+    months, errors = torch.arange(MONTHLY.bins, dtype=torch.float32), []
     with torch.no_grad():
         for crops, present, places, sex, ages in DataLoader(dataset, 32):
             distribution, _ = network(crops, present, places, sex)
@@ -168,10 +169,10 @@ def measure(network: RegionNet, dataset: RegionDataset) -> dict[str, Any]:
     return {"hands": len(error), "mae": round(float(error.mean()), 3)}
 
 
-def export_region(network: RegionNet, region: Region, config: RegionConfig, path: Path) -> None:
+def export_region(network: RegionNet, region: str, config: RegionConfig, path: Path) -> None:
     """Write the region's network; the number of hands and of crops stays free."""
     network.sex_head = None
-    crops = min(region.max_crops, 2)
+    crops = min(REGIONS[region].max_crops, 2)
     example = (
         torch.zeros(1, crops, 1, *config.size),
         torch.ones(1, crops),

@@ -21,7 +21,7 @@ from boneage_roi.metrics import error_table
 from boneage_roi.pipeline.batch import RESULT_COLUMNS, predict_files, result_row
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.inputs import Item, list_inputs, read_table
-from boneage_roi.pipeline.predict import Predictor
+from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.reports.worst import save_worst
 
 COLUMNS = ("id", "boneage", "bundle", *RESULT_COLUMNS)
@@ -90,7 +90,7 @@ def evaluate(
         output: folder of the report.
         limit: only the first so many rows.
         worst: how many hands are listed and drawn; 0 for none.
-        tta: test-time augmentation, see :class:`boneage_roi.pipeline.predict.Predictor`.
+        tta: test-time augmentation, see :class:`boneage_roi.pipeline.reader.BoneAgeReader`.
 
     Raises:
         InputError: the manifest or the bundle cannot be used, the split is not in it, or a hand has no bone age.
@@ -99,7 +99,7 @@ def evaluate(
     loaded = Bundle.load(bundle)
     name = f"{loaded.manifest.name} {hashlib.sha256((loaded.path / 'manifest.json').read_bytes()).hexdigest()[:12]}"
     name = name if tta else f"{name} without TTA"
-    predictor = Predictor(loaded, tta=tta)
+    predictor = BoneAgeReader(loaded, tta=tta)
     predictions = _predict(predictor, name, hands, items, output / "predictions.csv")
     drawn = save_worst(predictions, items, predictor, output, worst)
     report = Report(predictions, error_table(predictions), name, output, drawn)
@@ -133,7 +133,9 @@ def _labelled_hands(manifest: Path, split: str | None, limit: int | None) -> tup
     return hands, [items[position] for position in hands.index]
 
 
-def _predict(predictor: Predictor, name: str, hands: pd.DataFrame, items: Sequence[Item], path: Path) -> pd.DataFrame:
+def _predict(
+    predictor: BoneAgeReader, name: str, hands: pd.DataFrame, items: Sequence[Item], path: Path
+) -> pd.DataFrame:
     """A prediction a hand, from ``path`` when the same bundle made it; each new one is in the file at once."""
     known = _known_rows(path, name)
     write_atomically(path, _csv_text([dict(zip(COLUMNS, COLUMNS, strict=True)), *known.values()]))

@@ -14,10 +14,10 @@ from boneage_roi.files import write_atomically
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.outputs.overlay import draw_overlay, save_image
 from boneage_roi.pipeline.inputs import Item
-from boneage_roi.pipeline.predict import Predictor
-from boneage_roi.regions import Region
+from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.regions import REGIONS, age_column
 
-REGION_COLUMNS = tuple(region.age_column for region in Region)
+REGION_COLUMNS = tuple(age_column(region) for region in REGIONS)
 COLUMNS = (
     *("rank", "id", "path", "sex", "boneage", "bone_age_months", "error", "lower", "upper"),
     *REGION_COLUMNS,
@@ -26,7 +26,9 @@ COLUMNS = (
 """Columns of ``worst.csv``; ages are months, ``overlay`` is a file in ``worst/``."""
 
 
-def save_worst(predictions: pd.DataFrame, items: Sequence[Item], predictor: Predictor, folder: Path, count: int) -> int:
+def save_worst(
+    predictions: pd.DataFrame, items: Sequence[Item], predictor: BoneAgeReader, folder: Path, count: int
+) -> int:
     """Write ``worst.csv`` and ``worst/01-ID.png`` ... in the place of earlier ones; without hands they are removed.
 
     Args:
@@ -76,7 +78,7 @@ def _file_name(rank: int, name: str) -> str:
     return f"{rank:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', name)[-100:]}.png"
 
 
-def _draw(predictor: Predictor, item: Item, path: Path) -> bool:
+def _draw(predictor: BoneAgeReader, item: Item, path: Path) -> bool:
     """Draw a hand; False when its image, read in an earlier evaluation, cannot be read any more."""
     try:
         radiograph = read_radiograph(item.path, native_size=item.native_size)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from boneage_roi.datasets.formats import boxes_csv
 from boneage_roi.files import write_atomically
-from boneage_roi.regions import Region
 from boneage_roi.runs.run import Run
 from boneage_roi.values import HandFrame, RegionBox, RegionReading
 
@@ -69,7 +68,7 @@ def frames_folder(run: Run) -> Path:
 
 def write_boxes(run: Run, boxes: dict[str, list[RegionBox]]) -> None:
     """Keep the regions found in every frame."""
-    rows = [(key, box.region.value, *box.box, box.confidence) for key, found in boxes.items() for box in found]
+    rows = [(key, box.region, *box.box, box.confidence) for key, found in boxes.items() for box in found]
     table = pd.DataFrame(rows, columns=["id", "region", *CORNERS, "confidence"])
     write_atomically(run.path / "boxes.csv", table.round(3).to_csv(index=False))
 
@@ -79,12 +78,12 @@ def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
     table = pd.read_csv(run.path / "boxes.csv", dtype={"id": str})
     boxes: dict[str, list[RegionBox]] = {}
     for key, region, *corners, confidence in table.itertuples(index=False, name=None):
-        box = RegionBox(Region(region), tuple(corners), confidence)
+        box = RegionBox(region, tuple(corners), confidence)
         boxes.setdefault(key, []).append(box)
     return boxes
 
 
-def readings_path(run: Run, region: Region, split: str, *, tta: bool = True) -> Path:
+def readings_path(run: Run, region: str, split: str, *, tta: bool = True) -> Path:
     """Where a run keeps what a region's CNN says of a split's hands, with or without test-time augmentation."""
     return run.path / "readings" / (split if tta else f"{split}-without-tta") / f"{region}.npz"
 
@@ -108,7 +107,7 @@ def write_readings(path: Path, readings: dict[str, RegionReading]) -> None:
 def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[str, list[RegionReading]]:
     """All regions' readings of a split's hands, by hand."""
     hands: dict[str, list[RegionReading]] = {}
-    for region in Region:
+    for region in run.config.regions:
         with np.load(readings_path(run, region, split, tta=tta)) as kept:
             columns = [kept[name] for name in ("ids", "distributions", "features", "crops", "confidences")]
         for key, distribution, features, crops, confidence in zip(*columns, strict=True):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.errors import InputError
 from boneage_roi.onnx_session import open_session
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
 from boneage_roi.values import BoolImage, FloatImage, HandMask, Point, Radiograph
@@ -24,8 +25,8 @@ class Segmenter:
     A hand that is small in its image is segmented a second time, cut out: the network sees all at one low resolution.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._session = open_session(path)
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self._session = open_session(path, threads)
         self._size = int(self._session.get_inputs()[0].shape[-1])
 
     def __call__(self, radiograph: Radiograph) -> HandMask:
@@ -42,6 +43,8 @@ class Segmenter:
     def _segment(self, pixels: FloatImage) -> HandMask:
         square = letterbox(pixels, self._size)
         maps = self._session.run(None, {"image": square[None, None]})[0][0]
+        if not np.isfinite(maps).all():
+            raise InputError("the segmenter gave numbers that are not finite; the bundle is damaged, export it again")
         return hand_mask(maps, pixels.shape)
 
 

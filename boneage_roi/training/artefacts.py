@@ -19,8 +19,9 @@ from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.quality.dataset import not_a_hand, side_by_side, spoiled
 from boneage_roi.quality.measures import disagreement, measure
+from boneage_roi.regional_models.crops import SIX_VIEWS
 from boneage_roi.regional_models.runtime import RegionReader
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS, detected
 from boneage_roi.runs.artefacts import (
     FrameCache,
     frames_folder,
@@ -88,7 +89,7 @@ def cache_boxes(run: Run) -> None:
     """Find the regions in every frame; needs the frames and the trained detector."""
     if (run.path / "boxes.csv").is_file():
         return
-    frames, detector = FrameCache(run), Detector(run.stage("detector") / "detector.onnx")
+    frames, detector = FrameCache(run), _detector(run)
     keys = list(frames.table.index)
     found = in_threads(lambda key: detector(frames[key]), keys, "regions")
     write_boxes(run, dict(zip(keys, found, strict=True)))
@@ -107,10 +108,10 @@ def cache_measures(run: Run) -> None:
     if path.is_file() and "moved" in pd.read_csv(path, nrows=0):
         return
     segmenter = Segmenter(run.stage("segmenter") / "segmenter.onnx")
-    detector = Detector(run.stage("detector") / "detector.onnx")
+    detector = _detector(run)
     readings, config = read_readings(run), run.config
     readers = [_reader(run, region, tta=False) for region in config.regions]
-    fuser = Fuser.open(run.path / "fusion")
+    fuser = Fuser.open(run.path / "fusion", regions=tuple(config.regions))
     hands = [hand for hand in run.manifest.itertuples() if hand.id in readings]
 
     def analyse(radiograph: Radiograph, mask: HandMask | None = None) -> Analysis | None:
@@ -121,7 +122,7 @@ def cache_measures(run: Run) -> None:
         return Analysis(radiograph, mask, frame, tuple(detector(frame)))
 
     def row(kind: str, analysis: Analysis | None, **more: float) -> list[dict[str, Any]]:
-        return [] if analysis is None else [{"kind": kind, **measure(analysis), **more}]
+        return [] if analysis is None else [{"kind": kind, **measure(analysis, detector.regions), **more}]
 
     def spoiled_row(kind: str, radiograph: Radiograph, hand: Any) -> list[dict[str, Any]]:
         if (analysis := analyse(radiograph)) is None:
@@ -147,13 +148,13 @@ def cache_measures(run: Run) -> None:
     write_atomically(path, pd.DataFrame(found).to_csv(index=False))
 
 
-def cache_readings(run: Run, region: Region, split: str = "fusion", *, tta: bool = True) -> None:
+def cache_readings(run: Run, region: str, split: str = "fusion", *, tta: bool = True) -> None:
     """Read a region of the hands of a split; needs its trained CNN."""
     path = readings_path(run, region, split, tta=tta)
     if path.is_file():
         return
     reader, frames = _reader(run, region, tta=tta), FrameCache(run)
-    boxes = {} if region is Region.HAND else read_boxes(run)
+    boxes = {} if REGIONS[region].whole else read_boxes(run)
     hands = run.manifest
     wanted = [(str(hand.id), hand.sex) for hand in hands[hands.split == split].itertuples()]
 
@@ -168,11 +169,17 @@ def cache_readings(run: Run, region: Region, split: str = "fusion", *, tta: bool
     write_readings(path, found)
 
 
-def _reader(run: Run, region: Region, *, tta: bool) -> RegionReader:
+def _detector(run: Run) -> Detector:
+    """The trained detector."""
+    return Detector(run.stage("detector") / "detector.onnx", detected(run.config.regions))
+
+
+def _reader(run: Run, region: str, *, tta: bool) -> RegionReader:
     """A region's trained CNN."""
     config = run.config.regions[region]
     network = run.stage(f"regions/{region}") / f"{region}.onnx"
-    return RegionReader(network, region, size=config.size, margin=config.margin, tta=tta)
+    views = SIX_VIEWS if tta else SIX_VIEWS[:1]
+    return RegionReader(network, region, size=config.size, margin=config.margin, views=views)
 
 
 def in_threads(work: Callable[[Any], Result], items: Any, title: str) -> Iterator[Result]:

@@ -7,10 +7,10 @@ from typing import Any
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.fusion.runtime import FUSION_FILES
-from boneage_roi.pipeline.bundle import Bundle, RegionSpec, write_bundle_manifest
-from boneage_roi.pipeline.predict import Predictor
+from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
+from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.regional_models.networks.region_net import FEATURES
-from boneage_roi.regions import Region
+from boneage_roi.regions import detected
 from boneage_roi.runs.run import Run
 from boneage_roi.training.measuring import measure_test
 from boneage_roi.training.model_card import model_card
@@ -27,7 +27,7 @@ def export_bundle(run: Run) -> Path:
     """
     config = run.config
     metrics = {stage: _finished(run, stage) for stage in ("segmenter", "detector", "fusion", "quality")}
-    metrics["regions"] = {region.value: _finished(run, f"regions/{region}") for region in config.regions}
+    metrics["regions"] = {region: _finished(run, f"regions/{region}") for region in config.regions}
     metrics["test"] = measure_test(run)
     files = {
         "segmenter.onnx": "segmenter/segmenter.onnx",
@@ -45,24 +45,36 @@ def export_bundle(run: Run) -> Path:
     write_bundle_manifest(
         run.bundle,
         name=config.name,
-        regions={
-            region: RegionSpec(size=spec.size, margin=spec.margin, features=FEATURES)
-            for region, spec in config.regions.items()
-        },
         frame_size=config.frame_size,
-        segmenter_size=config.segmenter.size,
-        detector_size=config.detector.size,
+        segmenter={"size": config.segmenter.size},
+        finder={
+            "kind": "detector",
+            "file": "detector.onnx",
+            "size": config.detector.size,
+            "regions": detected(config.regions),
+        },
+        networks=[
+            {
+                "region": region,
+                "file": f"regions/{region}.onnx",
+                "size": spec.size,
+                "margin": spec.margin,
+                "features": FEATURES,
+            }
+            for region, spec in config.regions.items()
+        ],
+        fusion={"kind": "rb-fcl+trees"},
         training_data=config.training_data,
         license_note=config.license_note,
         metrics=metrics,
     )
-    Predictor(Bundle.load(run.bundle))
+    BoneAgeReader(Bundle.load(run.bundle))
     return run.bundle
 
 
 def _finished(run: Run, stage: str) -> dict[str, Any]:
     metrics = run.metrics(stage)
     if metrics is None:
-        names = ", ".join(("segmenter", "detector", *Region, "fusion", "quality"))
+        names = ", ".join(("segmenter", "detector", *run.config.regions, "fusion", "quality"))
         raise InputError(f"{run.path}: {stage} is not trained yet; a bundle needs all of {names}")
     return metrics

@@ -9,7 +9,7 @@ from boneage_roi.fusion.features import HandReadings, moments
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import load_hands
 from boneage_roi.metrics import error_table
-from boneage_roi.regions import Region
+from boneage_roi.regions import age_column
 from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import cache_readings
 from boneage_roi.values import FloatArray
@@ -29,7 +29,9 @@ def measure_test(run: Run) -> dict[str, Any]:
     for region in run.config.regions:
         cache_readings(run, region, "test")
     hands, ages = load_hands(run, "test")
-    table = prediction_table(hands, ages, *Fuser.open(run.path / "fusion").fuse(hands))
+    table = prediction_table(
+        hands, ages, *Fuser.open(run.path / "fusion", regions=tuple(run.config.regions)).fuse(hands)
+    )
     rows = error_table(table).to_dict("records")
     return {row["level"]: {name: round(float(row[name]), 3) for name in KEPT if pd.notna(row[name])} for row in rows}
 
@@ -50,6 +52,6 @@ def prediction_table(hands: HandReadings, ages: FloatArray, months: FloatArray, 
             "lower": np.maximum(months - half_width, 0),
             "upper": months + half_width,
             "sex": np.where(hands.sex > 0, "M", "F"),
-            **{region.age_column: alone[:, row] for row, region in enumerate(Region)},
+            **{age_column(region): alone[:, row] for row, region in enumerate(hands.regions)},
         }
     )

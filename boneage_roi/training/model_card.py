@@ -82,7 +82,7 @@ On the {detector["found"]["hands"]} `test` hands:
 |---|---|---|
 {found}
 
-**Region networks**, without test-time augmentation, mean absolute error in months on the `fusion` hands, none of which
+**REGIONS networks**, without test-time augmentation, mean absolute error in months on the `fusion` hands, none of which
 they have seen:
 
 | region | hands | MAE |

@@ -10,7 +10,7 @@ from boneage_roi.fusion.train import train_fusion
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.quality.train import train_gate
 from boneage_roi.regional_models.train import train_region
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.train import train_segmenter
 from boneage_roi.training.artefacts import cache_boxes, cache_frames, cache_measures, cache_readings
@@ -33,15 +33,17 @@ def detector_stage(run: Run) -> Metrics:
     return train_detector(run)
 
 
-def region_stage(run: Run, region: Region) -> Metrics:
+def region_stage(run: Run, region: str) -> Metrics:
     """Find the regions of every hand, then train the network of one; the whole hand needs no detector."""
     _needs(run, "segmenter", "train-segmenter")
     cache_frames(run)
-    if region is not Region.HAND:
+    if not REGIONS[region].whole:
         _needs(run, "detector", "train-detector")
         cache_boxes(run)
     bundle = _start(run, f"regions/{region}")
-    return train_region(run, region, start=None if bundle is None else bundle.file(f"regions/{region}.onnx"))
+    return train_region(
+        run, region, start=None if bundle is None else bundle.file(bundle.manifest.network(region).file)
+    )
 
 
 def fusion_stage(run: Run) -> Metrics:
@@ -77,7 +79,7 @@ def _start(run: Run, stage: str) -> Bundle | None:
         return None
     bundle = Bundle.load(None if config.start == "default" else config.start)
     its = bundle.manifest
-    sizes = (its.frame_size, its.segmenter_size, its.detector_size)
+    sizes = (its.frame_size, its.segmenter.size, its.finder.size)
     if sizes != (config.frame_size, config.segmenter.size, config.detector.size):
         given = ", ".join(map(str, sizes))
         raise InputError(

@@ -20,11 +20,12 @@ from boneage_roi.fusion.features import (  # noqa: E402
 from boneage_roi.fusion.intervals import KNOTS, Intervals  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
 from boneage_roi.fusion.train import COUNTERWEIGHT, FEW, CrossFitted  # noqa: E402
-from boneage_roi.regions import AGE_BINS, Region  # noqa: E402
-from boneage_roi.values import RegionReading  # noqa: E402
+from boneage_roi.regions import REGIONS  # noqa: E402
+from boneage_roi.values import MONTHLY, RegionReading  # noqa: E402
 
-REGIONS, WIDTH = len(Region), 8
-MONTHS = np.arange(AGE_BINS)
+ALL = tuple(REGIONS)
+COUNT, WIDTH = len(ALL), 8
+MONTHS = np.arange(MONTHLY.bins)
 
 
 def gaussian(age: float, sigma: float = 10.0) -> np.ndarray:
@@ -32,7 +33,7 @@ def gaussian(age: float, sigma: float = 10.0) -> np.ndarray:
     return (peak / peak.sum()).astype(np.float32)
 
 
-def reading(region: Region, age: float, sigma: float = 10.0) -> RegionReading:
+def reading(region: str, age: float, sigma: float = 10.0) -> RegionReading:
     features = np.random.default_rng(int(age)).random(WIDTH, np.float32)
     return RegionReading(region, gaussian(age, sigma), features, crops=1, confidence=0.8)
 
@@ -41,12 +42,13 @@ def hands_of(count: int, seed: int = 0) -> HandReadings:
     """Hands of many ages, whose regions agree more or less."""
     random = np.random.default_rng(seed)
     ages, spreads = random.uniform(60, 180, count), random.uniform(1, 15, count)
-    said = ages[:, None] + random.normal(0, spreads, (REGIONS, count)).T
+    said = ages[:, None] + random.normal(0, spreads, (COUNT, count)).T
     return stack_readings(
         [
-            ([reading(region, age) for region, age in zip(Region, hand, strict=True)], "M" if row % 2 else "F")
+            ([reading(region, age) for region, age in zip(ALL, hand, strict=True)], "M" if row % 2 else "F")
             for row, hand in enumerate(said)
-        ]
+        ],
+        ALL,
     )
 
 
@@ -67,16 +69,16 @@ def test_the_layer_starts_as_the_geometric_mean() -> None:
     hands = hands_of(5)
     mean = np.exp(np.log(hands.distributions + 1e-6).mean(axis=1))
     expected = mean / mean.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(output(FeatureConnectedLayer(REGIONS, WIDTH), hands), expected, atol=1e-6)
+    np.testing.assert_allclose(output(FeatureConnectedLayer(COUNT, WIDTH), hands), expected, atol=1e-6)
 
 
 def test_absent_regions_do_not_count_at_the_start() -> None:
-    fused = output(FeatureConnectedLayer(REGIONS, WIDTH), stack_readings([([reading(Region.CARPAL, 120)], "F")]))
+    fused = output(FeatureConnectedLayer(COUNT, WIDTH), stack_readings([([reading("carpal", 120)], "F")], ALL))
     np.testing.assert_allclose(fused[0], gaussian(120), atol=3e-4)
 
 
 def test_what_an_absent_region_holds_has_no_influence() -> None:
-    layer, hands = disturbed(FeatureConnectedLayer(REGIONS, WIDTH)), hands_of(4)
+    layer, hands = disturbed(FeatureConnectedLayer(COUNT, WIDTH)), hands_of(4)
     hands.present[:, 2] = 0
     before = output(layer, hands)
     hands.features[:, 2] = 7
@@ -87,7 +89,7 @@ def test_what_an_absent_region_holds_has_no_influence() -> None:
 
 
 def test_sex_matters_and_rows_do_not_mix() -> None:
-    layer, hands = disturbed(FeatureConnectedLayer(REGIONS, WIDTH)), hands_of(4)
+    layer, hands = disturbed(FeatureConnectedLayer(COUNT, WIDTH)), hands_of(4)
     before = output(layer, hands)
     hands.sex[1] = 1 - hands.sex[1]
     after = output(layer, hands)
@@ -97,7 +99,7 @@ def test_sex_matters_and_rows_do_not_mix() -> None:
 
 def test_the_committee_is_the_mean_of_its_members() -> None:
     members, hands = (
-        [FeatureConnectedLayer(REGIONS, WIDTH), disturbed(FeatureConnectedLayer(REGIONS, WIDTH))],
+        [FeatureConnectedLayer(COUNT, WIDTH), disturbed(FeatureConnectedLayer(COUNT, WIDTH))],
         hands_of(3),
     )
     expected = np.mean([output(member, hands) for member in members], axis=0)
@@ -108,14 +110,14 @@ def test_moments_and_disagreement() -> None:
     mean, spread = moments(np.stack([gaussian(100, 5), gaussian(60, 12)]))
     np.testing.assert_allclose(mean, [100, 60], atol=0.05)
     np.testing.assert_allclose(spread, [5, 12], atol=0.1)
-    hands = stack_readings([([reading(Region.HAND, 90), reading(Region.CARPAL, 110)], "M")])
+    hands = stack_readings([([reading("hand", 90), reading("carpal", 110)], "M")], ALL)
     np.testing.assert_allclose(disagreement(hands), [10], atol=0.05)
 
 
 def test_trees_see_that_a_region_is_absent() -> None:
-    hands = stack_readings([([reading(Region.HAND, 90)], "M"), ([reading(region, 90) for region in Region], "F")])
+    hands = stack_readings([([reading("hand", 90)], "M"), ([reading(region, 90) for region in REGIONS], "F")], ALL)
     seen = tree_features(hands, np.stack([gaussian(90), gaussian(90)]))
-    by_region = seen[:, :-3].reshape(2, REGIONS, -1)
+    by_region = seen[:, :-3].reshape(2, COUNT, -1)
     assert (by_region[0, 1:] == ABSENT).all()
     assert (by_region[1] != ABSENT).all()
     np.testing.assert_allclose(by_region[0, 0], by_region[1, 0])

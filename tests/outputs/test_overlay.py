@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.overlay import COLOURS, draw_overlay, save_image
-from boneage_roi.regions import Region
 from boneage_roi.values import BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
 
 HEIGHT, WIDTH = 1000, 700
@@ -21,28 +20,28 @@ def turned_frame(angle: float) -> HandFrame:
     return HandFrame(np.zeros((512, 416), np.uint8), to_frame)
 
 
-def coloured(image: NDArray[np.uint8], region: Region, width: int = WIDTH) -> NDArray[np.float64]:
+def coloured(image: NDArray[np.uint8], region: str, width: int = WIDTH) -> NDArray[np.float64]:
     """The points (x, y) of the radiograph's part of an overlay that have a region's colour."""
     rows, columns = np.nonzero((image[:, :width] == COLOURS[region]).all(axis=2))
     return np.column_stack([columns, rows]).astype(np.float64)
 
 
-def reading(region: Region, months: int) -> RegionReading:
+def reading(region: str, months: int) -> RegionReading:
     distribution = np.zeros(240, np.float32)
     distribution[months] = 1
     return RegionReading(region, distribution, np.zeros(4, np.float32), 1)
 
 
 def bone_age(*flags: str) -> BoneAge:
-    readings = (reading(Region.HAND, 110), reading(Region.CARPAL, 120))
+    readings = (reading("hand", 110), reading("carpal", 120))
     return BoneAge(118.2, 104.0, 131.0, "F", readings, "default", flags)
 
 
 @pytest.mark.parametrize("angle", [0, 30, -45])
 def test_box_goes_back_through_a_turned_frame(angle: float) -> None:
     frame = turned_frame(angle)
-    box = RegionBox(Region.CARPAL, (300.0, 450.0, 380.0, 560.0), 0.9)
-    drawn = coloured(draw_overlay(RADIOGRAPH, frame, [box]), Region.CARPAL)
+    box = RegionBox("carpal", (300.0, 450.0, 380.0, 560.0), 0.9)
+    drawn = coloured(draw_overlay(RADIOGRAPH, frame, [box]), "carpal")
     in_frame = drawn @ frame.to_frame[:, :2].T + frame.to_frame[:, 2]
     np.testing.assert_allclose(in_frame.min(axis=0), (300, 450), atol=2)
     np.testing.assert_allclose(in_frame.max(axis=0), (380, 560), atol=2)
@@ -54,7 +53,7 @@ def test_mask_is_outlined() -> None:
     pixels = np.zeros((HEIGHT, WIDTH), np.bool_)
     pixels[200:800, 100:600] = True
     mask = HandMask(pixels, (350.0, 700.0), (350.0, 400.0), 0.9)
-    drawn = coloured(draw_overlay(RADIOGRAPH, None, [], mask=mask), Region.HAND)
+    drawn = coloured(draw_overlay(RADIOGRAPH, None, [], mask=mask), "hand")
     np.testing.assert_allclose(drawn.min(axis=0), (100, 200), atol=2)
     np.testing.assert_allclose(drawn.max(axis=0), (599, 799), atol=2)
 
@@ -80,19 +79,19 @@ def test_contrast_comes_from_the_hand() -> None:
 def test_small_radiographs_are_enlarged() -> None:
     small = Radiograph(np.full((300, 200), 0.3, np.float32))
     frame = HandFrame(np.zeros((300, 200), np.uint8), np.eye(2, 3))
-    box = RegionBox(Region.PHALANX, (50.0, 60.0, 150.0, 260.0), 0.9)
+    box = RegionBox("phalanx", (50.0, 60.0, 150.0, 260.0), 0.9)
     image = draw_overlay(small, frame, [box])
     assert image.shape[0] == 900
-    drawn = coloured(image, Region.PHALANX, 600)
+    drawn = coloured(image, "phalanx", 600)
     np.testing.assert_allclose(drawn.min(axis=0), (151, 181), atol=2)
     np.testing.assert_allclose(drawn.max(axis=0), (451, 781), atol=2)
 
 
 def test_legend_lists_what_was_found_and_read() -> None:
-    boxes = [RegionBox(Region.EPIPHYSIS, (10.0 * k, 20.0, 10.0 * k + 8, 30.0), 0.9) for k in range(1, 4)]
+    boxes = [RegionBox("epiphysis", (10.0 * k, 20.0, 10.0 * k + 8, 30.0), 0.9) for k in range(1, 4)]
     legend = draw_overlay(RADIOGRAPH, turned_frame(0), boxes, bone_age=bone_age())[:, WIDTH:]
     shown = {region for region, colour in COLOURS.items() if (legend == colour).all(axis=2).sum() > 100}
-    assert shown == {Region.HAND, Region.CARPAL, Region.EPIPHYSIS}
+    assert shown == {"hand", "carpal", "epiphysis"}
 
 
 def test_flags_and_age_change_the_legend_only() -> None:

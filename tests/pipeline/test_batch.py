@@ -18,7 +18,6 @@ from boneage_roi.pipeline.batch import (
     result_row,
 )
 from boneage_roi.pipeline.inputs import Item, list_inputs
-from boneage_roi.regions import Region
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
 
 
@@ -30,14 +29,14 @@ class ToyPredictor:
             raise RuntimeError("first line\nsecond line")
         mask = HandMask(np.ones(radiograph.pixels.shape, bool), (50, 80), (50, 40), 0.9)
         frame = HandFrame(np.zeros((100, 80), np.uint8), np.array([[1.0, 0, 0], [0, 1, 0]]))
-        return Analysis(radiograph, mask, frame, (RegionBox(Region.CARPAL, (10, 20, 30, 40), 0.9),))
+        return Analysis(radiograph, mask, frame, (RegionBox("carpal", (10, 20, 30, 40), 0.9),))
 
     def read(self, analysis: Analysis) -> BoneAge:
         sex = analysis.radiograph.sex
         if "chest" in analysis.radiograph.source:
             raise RejectedError(analysis.radiograph.source, ("no child's hand recognised", "cut off below the wrist"))
         distribution = np.eye(240, dtype=np.float32)[90]
-        reading = RegionReading(Region.CARPAL, distribution, np.zeros(4, np.float32), 1)
+        reading = RegionReading("carpal", distribution, np.zeros(4, np.float32), 1)
         return BoneAge(100.0, 88.5, 111.5, sex, (reading,), "toy", ("inverted", "phalanx not found"))
 
 

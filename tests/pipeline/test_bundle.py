@@ -1,6 +1,7 @@
 """A bundle that is whole opens; one that is not says what is wrong with it in one line."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
-from boneage_roi.regions import Region
-from tests.bundles import write_toy_bundle
+from boneage_roi.regions import REGIONS
+from tests.bundles import TOY, needs_bundle, write_toy_bundle
 
 
 @pytest.fixture
@@ -36,19 +37,17 @@ def test_what_was_written_is_read(bundle_folder: Path) -> None:
     bundle = Bundle.load(bundle_folder)
     assert bundle.manifest.name == "toy"
     assert bundle.manifest.frame_size == (512, 416)
-    assert list(bundle.manifest.regions) == list(Region)
-    assert bundle.manifest.regions[Region.PHALANX].size == (112, 56)
+    assert list(bundle.manifest.regions) == list(REGIONS)
+    assert bundle.manifest.network("phalanx").size == (112, 56)
     assert bundle.file("regions/carpal.onnx").read_text() == "stands for regions/carpal.onnx"
     assert not list(bundle_folder.rglob("*.partial"))
 
 
 def test_an_incomplete_bundle_gets_no_manifest(bundle_folder: Path) -> None:
-    manifest = Bundle.load(bundle_folder).manifest
     (bundle_folder / "manifest.json").unlink()
     (bundle_folder / "intervals.json").unlink()
-    fields = manifest.model_dump(exclude={"schema_version", "created", "package_version", "files", "regions"})
     with pytest.raises(InputError, match=r"intervals\.json is missing"):
-        write_bundle_manifest(bundle_folder, regions=manifest.regions, **fields)
+        write_bundle_manifest(bundle_folder, **TOY)
     assert not (bundle_folder / "manifest.json").exists()
 
 
@@ -107,8 +106,8 @@ def test_file_that_the_manifest_does_not_vouch_for(bundle_folder: Path) -> None:
     [
         (lambda manifest: manifest.pop("frame_size"), "frame_size"),
         (lambda manifest: manifest.update(mood="good"), "mood"),
-        (lambda manifest: manifest["regions"].update(elbow={}), "elbow"),
-        (lambda manifest: manifest["regions"]["hand"].update(margin=-1), "regions.hand.margin"),
+        (lambda manifest: manifest["networks"][0].update(region="elbow"), "unknown region 'elbow'; known are hand"),
+        (lambda manifest: manifest["networks"][0].update(margin=-1), "networks.0.margin"),
         (lambda manifest: manifest["files"].update({"fusion.onnx": "short"}), "files.fusion.onnx"),
     ],
 )
@@ -123,3 +122,51 @@ def test_malformed_manifest_names_the_field(
 def test_manifest_that_is_no_manifest(bundle_folder: Path, content: str) -> None:
     (bundle_folder / "manifest.json").write_bytes(content.encode("latin-1"))
     assert "manifest.json" in refusal(bundle_folder)
+
+
+def test_a_file_that_is_not_listed_is_refused(bundle_folder: Path) -> None:
+    (bundle_folder / "regions" / "hand.onnx.data").write_text("weights that nobody vouches for")
+    assert "hand.onnx.data: not listed in manifest.json" in refusal(bundle_folder)
+
+
+def test_a_file_too_large_is_refused_before_it_is_hashed(bundle_folder: Path) -> None:
+    with (bundle_folder / "regions" / "hand.onnx").open("wb") as file:
+        file.truncate(5 * 2**30)  # sparse
+    began = time.monotonic()
+    assert "larger than 512 MB" in refusal(bundle_folder)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda manifest: manifest["networks"].append(manifest["networks"][0]), "a region has two networks"),
+        (lambda manifest: manifest["networks"].clear(), "networks"),
+        (lambda manifest: manifest["finder"].update(regions=["carpal"]), "nothing finds the region radius-ulna"),
+        (lambda manifest: manifest["fusion"].update(kind="vote"), "unknown fusion 'vote'; known are mean, ridge"),
+        (lambda manifest: manifest.update(frame_size=[10**9, 10**9]), "frame_size"),
+    ],
+)
+def test_parts_that_do_not_fit_together(
+    bundle_folder: Path, change: Callable[[dict[str, Any]], Any], named: str
+) -> None:
+    edit(bundle_folder, change)
+    assert named in refusal(bundle_folder)
+
+
+def test_a_bundle_of_one_region_needs_no_detector(tmp_path: Path) -> None:
+    network = {"region": "hand", "file": "hand.onnx", "size": (64, 48), "margin": 0.0, "features": 8}
+    folder = write_toy_bundle(tmp_path / "one", finder={"kind": "whole-hand"}, networks=[network])
+    bundle = Bundle.load(folder)
+    assert bundle.manifest.regions == ("hand",)
+    assert "detector.onnx" not in bundle.manifest.files
+    assert not (folder / "detector.onnx").exists()
+
+
+@needs_bundle
+def test_schema_4_is_read_in_todays_words() -> None:
+    """The shipped bundle was written before regions, finder, fusion and views were recorded."""
+    manifest = Bundle.load().manifest
+    assert manifest.regions == tuple(REGIONS)
+    assert manifest.finder.regions == manifest.regions[1:]
+    assert (manifest.fusion.kind, manifest.grid.bins, len(manifest.views)) == ("rb-fcl+trees", 240, 6)

@@ -14,7 +14,7 @@ from boneage_roi.errors import InputError
 from boneage_roi.fusion.intervals import Intervals
 from boneage_roi.onnx_session import open_session
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.predict import Predictor
+from boneage_roi.pipeline.reader import BoneAgeReader
 from tests.bundles import write_toy_bundle
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
@@ -122,4 +122,4 @@ def test_networks_that_are_none(tmp_path: Path, content: bytes) -> None:
             manifest["files"][name] = hashlib.sha256(content).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=r"segmenter\.onnx"):
-        Predictor(Bundle.load(folder))
+        BoneAgeReader(Bundle.load(folder))

@@ -20,7 +20,7 @@ def test_prediction_world_imports() -> None:
         *("boneage_roi.datasets.manifest", "boneage_roi.imaging.reading", "boneage_roi.cli.terminal"),
     )
     done = run_without_training_world(
-        f"import {', '.join(modules)}\nfrom boneage_roi.pipeline import Bundle, Predictor"
+        f"import {', '.join(modules)}\nfrom boneage_roi.pipeline import Bundle, BoneAgeReader"
     )
     assert done.returncode == 0, done.stderr
 

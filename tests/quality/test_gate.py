@@ -9,8 +9,12 @@ import pytest
 
 from boneage_roi.errors import InputError
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
-from boneage_roi.quality.measures import PARTS
+from boneage_roi.quality.measures import parts
 from boneage_roi.quality.train import LOST, SHIFTED, fit_gate
+from boneage_roi.regions import REGIONS, detected
+
+FOUND = detected(REGIONS)
+PARTS = parts(FOUND)
 
 GOOD = dict.fromkeys(PARTS, 0.9) | {
     "digits": 5,
@@ -51,7 +55,7 @@ def images(hands: int = 400, others: int = 200, pairs: int = 50, spoiled: int = 
 
 @pytest.fixture(scope="module")
 def gate() -> Gate:
-    return fit_gate(images(), oldest=228)
+    return fit_gate(images(), oldest=228, regions=FOUND)
 
 
 def test_a_good_hand_passes(gate: Gate) -> None:
@@ -103,12 +107,12 @@ def test_limits_of_spoiled_images_lie_where_the_age_begins_to_move(gate: Gate) -
 def test_no_hand_learnt_from_is_rejected_for_noise_that_hands_have() -> None:
     table = images()
     table.loc[table.kind == "hand", "noise"] *= 6
-    rejected = table[table.kind == "hand"].noise > fit_gate(table, oldest=228).limits["noise"].reject
+    rejected = table[table.kind == "hand"].noise > fit_gate(table, oldest=228, regions=FOUND).limits["noise"].reject
     assert rejected.mean() <= 0.0025  # one of the four hundred
 
 
 def test_without_spoiled_images_nothing_is_rejected_as_spoiled() -> None:
-    limits = fit_gate(images(spoiled=0), oldest=228).limits
+    limits = fit_gate(images(spoiled=0), oldest=228, regions=FOUND).limits
     assert all(limits[name].reject is None for name in ("noise", "blocks", "disagreement"))
 
 

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.quality.measures import ENOUGH, PARTS, measure
-from boneage_roi.regions import Region
+from boneage_roi.quality.measures import ENOUGH, measure, parts
+from boneage_roi.regions import REGIONS, detected
 from boneage_roi.values import Analysis, HandFrame, HandMask, Radiograph, RegionBox
 
 HEIGHT, WIDTH = 200, 160
+FOUND = detected(REGIONS)
 
 
 def hand(**changes: object) -> Analysis:
@@ -21,25 +22,25 @@ def hand(**changes: object) -> Analysis:
     mask = HandMask(pixels, wrist=(80.0, 150.0), middle_mcp=(80.0, 100.0), confidence=0.9)
     grey = np.where(pixels, np.linspace(0.2, 0.8, WIDTH), 0.05).astype(np.float32)
     boxes = (
-        *(RegionBox(Region.PHALANX, (0, 0, 9, 9), 0.8) for _ in range(4)),
-        RegionBox(Region.CARPAL, (0, 0, 9, 9), 0.7),
+        *(RegionBox("phalanx", (0, 0, 9, 9), 0.8) for _ in range(4)),
+        RegionBox("carpal", (0, 0, 9, 9), 0.7),
     )
     frame = HandFrame(np.zeros((8, 8), np.uint8), np.eye(2, 3))
     return Analysis(Radiograph(grey), replace(mask, **changes), frame, boxes)
 
 
 def test_parts_are_how_sure_landmarks_and_regions_are() -> None:
-    measures = measure(hand())
+    measures = measure(hand(), FOUND)
     assert measures["landmarks"] == 0.9
     assert measures["carpal"] == pytest.approx(0.7)
     assert measures["phalanx"] == pytest.approx(4 * 0.8 / 5)
     assert measures["metacarpal"] == 0
     assert (measures["digits"], measures["growth_plates"]) == (4, 0)
-    assert set(PARTS) < set(measures)
+    assert set(parts(FOUND)) < set(measures)
 
 
 def test_lengths_are_in_hands() -> None:
-    measures = measure(hand())
+    measures = measure(hand(), FOUND)
     assert measures["size"] == 50
     assert measures["forearm"] == pytest.approx(49 / 50)
     assert measures["edge"] == 0  # the forearm may leave the image
@@ -48,7 +49,7 @@ def test_lengths_are_in_hands() -> None:
 def test_a_hand_at_the_edge_is_measured_along_it() -> None:
     pixels = np.zeros((HEIGHT, WIDTH), bool)
     pixels[:150, 50:110] = True
-    assert measure(hand(pixels=pixels))["edge"] == pytest.approx(60 / 50)
+    assert measure(hand(pixels=pixels), FOUND)["edge"] == pytest.approx(60 / 50)
 
 
 def test_a_turned_hand_measures_the_same() -> None:
@@ -64,14 +65,14 @@ def test_a_turned_hand_measures_the_same() -> None:
             middle_mcp=(WIDTH - 1 - 80.0, HEIGHT - 1 - 100.0),
         ),
     )
-    assert measure(turned) == pytest.approx(measure(upright))
+    assert measure(turned, FOUND) == pytest.approx(measure(upright, FOUND))
 
 
 def test_exposure_is_measured_on_the_hand_alone() -> None:
     bright = hand()
     grey = np.where(bright.mask.pixels, np.float32(1), np.float32(0.5))
     grey[60:90, 60:100] = 0.6
-    measures = measure(replace(bright, radiograph=Radiograph(grey)))
+    measures = measure(replace(bright, radiograph=Radiograph(grey)), FOUND)
     assert measures["contrast"] == pytest.approx(0.4)
     assert 0.8 < measures["clipped"] < 0.9
 
@@ -80,7 +81,7 @@ def spoiled(greys: np.ndarray, scale: float = 1.0) -> dict[str, float]:
     """Measures of the hand with other greys of 0..1, its frame so much larger than its radiograph."""
     whole = hand()
     frame = replace(whole.frame, to_frame=scale * np.eye(2, 3))
-    return measure(replace(whole, radiograph=Radiograph(greys.astype(np.float32).clip(0, 1)), frame=frame))
+    return measure(replace(whole, radiograph=Radiograph(greys.astype(np.float32).clip(0, 1)), frame=frame), FOUND)
 
 
 def test_noise_is_a_share_of_the_contrast() -> None:
@@ -128,6 +129,6 @@ def test_noise_of_a_large_hand_is_measured_in_its_middle() -> None:
     greys[-900:, -500:] = 0.1
     mask = replace(hand().mask, pixels=np.ones((height, width), bool))
     whole = replace(hand(), radiograph=Radiograph(greys), mask=mask)
-    assert measure(whole)["noise"] == 0
+    assert measure(whole, FOUND)["noise"] == 0
     greys[height // 2 - 500 : height // 2 + 500] += np.random.default_rng(0).normal(0, 0.02, (1000, width))
-    assert measure(whole)["noise"] > 0.01
+    assert measure(whole, FOUND)["noise"] > 0.01

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.runs.run import Run
 from boneage_roi.training.prepare import prepare
 from tests.real.tiny import RSNA, SHIPPED_SEGMENTER, cache_label_boxes, tiny_config, write_tiny_dataset
@@ -41,7 +41,7 @@ def tiny_run(segmented_run: Run) -> Run:
 
     train_detector(segmented_run)
     cache_label_boxes(segmented_run)
-    for region in Region:
+    for region in REGIONS:
         train_region(segmented_run, region)
         cache_readings(segmented_run, region)
     train_fusion(segmented_run)

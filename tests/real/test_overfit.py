@@ -18,7 +18,7 @@ from boneage_roi.regional_models.dataset import RegionDataset  # noqa: E402
 from boneage_roi.regional_models.networks.region_net import RegionNet  # noqa: E402
 from boneage_roi.regional_models.train import _LitRegion  # noqa: E402
 from boneage_roi.regional_models.train import load_samples as load_crops  # noqa: E402
-from boneage_roi.regions import Region  # noqa: E402
+from boneage_roi.regions import REGIONS  # noqa: E402
 from boneage_roi.runs.artefacts import write_boxes  # noqa: E402
 from boneage_roi.runs.run import Run  # noqa: E402
 from boneage_roi.segmentation.dataset import HandDataset  # noqa: E402
@@ -101,13 +101,13 @@ def test_detector(segmented_run: Run, tmp_path: Path) -> None:
     assert table["train/box_loss"].iloc[-3:].mean() < 0.9 * table["train/box_loss"].iloc[0]
 
 
-@pytest.mark.parametrize("region", [Region.HAND, Region.CARPAL, Region.EPIPHYSIS])
-def test_region_network(segmented_run: Run, region: Region) -> None:
+@pytest.mark.parametrize("region", ["hand", "carpal", "epiphysis"])
+def test_region_network(segmented_run: Run, region: str) -> None:
     if not (segmented_run.path / "boxes.csv").is_file():
         write_boxes(segmented_run, label_boxes(build_labels(segmented_run)))
     config = segmented_run.config.regions[region]
     samples = load_crops(segmented_run, region, config.size, config.margin, "train")[:8]
-    dataset = RegionDataset(samples, config.size, region.max_crops, seed=0)
+    dataset = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
     batch = tuple(torch.stack(column) for column in zip(*(dataset[row] for row in range(len(samples))), strict=True))
     module = _LitRegion(RegionNet(config.stages), config, config.rounds[0])
     values = losses(module.training_step, module, batch, 40)

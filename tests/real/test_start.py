@@ -11,7 +11,6 @@ from boneage_roi.errors import InputError  # noqa: E402
 from boneage_roi.files import write_atomically  # noqa: E402
 from boneage_roi.learning.onnx_export import load_onnx  # noqa: E402
 from boneage_roi.regional_models.train import build_network  # noqa: E402
-from boneage_roi.regions import Region  # noqa: E402
 from boneage_roi.runs.run import Run  # noqa: E402
 from boneage_roi.training.stages import detector_stage, region_stage, segmenter_stage  # noqa: E402
 
@@ -20,9 +19,9 @@ from boneage_roi.training.stages import detector_stage, region_stage, segmenter_
 def started_run(tiny_run: Run, tmp_path: Path) -> Run:
     """A prepared run without annotations that goes on from the tiny run's bundle, in steps too small to forget it."""
     run, config = Run(tmp_path / "started"), tiny_run.config
-    settings = config.regions[Region.HAND]
+    settings = config.regions["hand"]
     gentle = settings.model_copy(update={"rounds": (RoundConfig(epochs=1, learning_rate=1e-6),)})
-    run.write_config(config.model_copy(update={"start": str(tiny_run.bundle), "regions": {Region.HAND: gentle}}))
+    run.write_config(config.model_copy(update={"start": str(tiny_run.bundle), "regions": {"hand": gentle}}))
     write_atomically(run.path / "manifest.csv", (tiny_run.path / "manifest.csv").read_bytes())
     return run
 
@@ -37,10 +36,10 @@ def test_segmenter_and_detector_are_taken_over(tiny_run: Run, started_run: Run) 
 
 def test_a_region_network_goes_on_from_the_bundles(tiny_run: Run, started_run: Run) -> None:
     segmenter_stage(started_run)
-    region_stage(started_run, Region.HAND)
+    region_stage(started_run, "hand")
     networks = []
     for path in (tiny_run.bundle / "regions/hand.onnx", started_run.path / "regions/hand/hand.onnx"):
-        network = build_network(started_run.config.regions[Region.HAND])
+        network = build_network(started_run.config.regions["hand"])
         load_onnx(network, path)
         networks.append(dict(network.named_parameters()))
     before, after = networks
@@ -53,10 +52,10 @@ def test_a_region_network_goes_on_from_the_bundles(tiny_run: Run, started_run: R
 def test_a_round_can_keep_what_the_network_was(tiny_run: Run, started_run: Run, keep: float) -> None:
     config = started_run.config
     rounds = (RoundConfig(epochs=1, learning_rate=1e-3, keep=keep),)
-    settings = config.regions[Region.HAND].model_copy(update={"rounds": rounds})
-    started_run.write_config(config.model_copy(update={"regions": {Region.HAND: settings}}))
+    settings = config.regions["hand"].model_copy(update={"rounds": rounds})
+    started_run.write_config(config.model_copy(update={"regions": {"hand": settings}}))
     segmenter_stage(started_run)
-    region_stage(started_run, Region.HAND)
+    region_stage(started_run, "hand")
     before, after = build_network(settings), build_network(settings)
     load_onnx(before, tiny_run.bundle / "regions/hand.onnx")
     load_onnx(after, started_run.path / "regions/hand/hand.onnx")

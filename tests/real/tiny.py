@@ -9,7 +9,7 @@ import pandas as pd
 
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.runs.artefacts import write_boxes
 from boneage_roi.runs.run import Run
 from boneage_roi.values import RegionBox
@@ -21,7 +21,7 @@ SHIPPED_SEGMENTER = DEFAULT_BUNDLE / "segmenter.onnx"
 
 def tiny_config() -> TrainConfig:
     """One epoch of everything."""
-    sizes = dict.fromkeys(Region, (48, 48)) | {Region.HAND: (112, 92), Region.PHALANX: (64, 32)}
+    sizes = dict.fromkeys(REGIONS, (48, 48)) | {"hand": (112, 92), "phalanx": (64, 32)}
     one_epoch = {"stages": 4, "rounds": [{"epochs": 1}], "batch": 8}
     return TrainConfig.model_validate(
         {
@@ -63,9 +63,7 @@ def write_tiny_dataset(folder: Path) -> Path:
 def label_boxes(labels: pd.DataFrame) -> dict[str, list[RegionBox]]:
     """Built labels as if a detector had found them."""
     return {
-        str(key): [
-            RegionBox(Region(row.region), (row.xmin, row.ymin, row.xmax, row.ymax), 0.9) for row in rows.itertuples()
-        ]
+        str(key): [RegionBox(row.region, (row.xmin, row.ymin, row.xmax, row.ymax), 0.9) for row in rows.itertuples()]
         for key, rows in labels.groupby("id")
     }
 

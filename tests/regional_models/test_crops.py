@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from boneage_roi.regional_models.crops import View, cut_crops
-from boneage_roi.regions import Region
+from boneage_roi.regions import REGIONS
 from boneage_roi.values import HandFrame, RegionBox
 
 SIZE = (64, 96)
@@ -19,7 +19,7 @@ def frame() -> HandFrame:
     return HandFrame(pixels, np.eye(2, 3))
 
 
-def box(region: Region, x: float, y: float, width: float, height: float, confidence: float = 0.9) -> RegionBox:
+def box(region: str, x: float, y: float, width: float, height: float, confidence: float = 0.9) -> RegionBox:
     return RegionBox(region, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), confidence)
 
 
@@ -30,7 +30,7 @@ def extent(crop: np.ndarray) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("width", "height"), [(60, 60), (120, 60), (60, 140), (300, 300)])
 def test_a_disc_stays_a_disc_in_the_middle(frame: HandFrame, width: float, height: float) -> None:
-    crops = cut_crops(frame, [box(Region.CARPAL, 150, 200, width, height)], Region.CARPAL, SIZE, margin=0.1)
+    crops = cut_crops(frame, [box("carpal", 150, 200, width, height)], "carpal", SIZE, margin=0.1)
     assert crops is not None
     assert crops.pixels.shape == (1, *SIZE)
     across, down = extent(crops.pixels[0])
@@ -42,9 +42,9 @@ def test_a_disc_stays_a_disc_in_the_middle(frame: HandFrame, width: float, heigh
 
 
 def test_context_shows_more_at_the_same_scale(frame: HandFrame) -> None:
-    boxes = [box(Region.CARPAL, 150, 200, 90, 60)]
-    plain = cut_crops(frame, boxes, Region.CARPAL, SIZE, 0.1)
-    wide = cut_crops(frame, boxes, Region.CARPAL, SIZE, 0.1, context=1.25)
+    boxes = [box("carpal", 150, 200, 90, 60)]
+    plain = cut_crops(frame, boxes, "carpal", SIZE, 0.1)
+    wide = cut_crops(frame, boxes, "carpal", SIZE, 0.1, context=1.25)
     assert plain is not None
     assert wide is not None
     assert wide.pixels.shape[1:] == (80, 120)
@@ -54,12 +54,12 @@ def test_context_shows_more_at_the_same_scale(frame: HandFrame) -> None:
 
 
 def test_an_absent_region_is_none_and_never_the_whole_hand(frame: HandFrame) -> None:
-    assert cut_crops(frame, [box(Region.CARPAL, 150, 200, 60, 60)], Region.PHALANX, SIZE, 0.1) is None
-    assert cut_crops(frame, [], Region.CARPAL, SIZE, 0.1) is None
+    assert cut_crops(frame, [box("carpal", 150, 200, 60, 60)], "phalanx", SIZE, 0.1) is None
+    assert cut_crops(frame, [], "carpal", SIZE, 0.1) is None
 
 
 def test_the_hand_needs_no_box(frame: HandFrame) -> None:
-    crops = cut_crops(frame, [], Region.HAND, (128, 104), 0.0)
+    crops = cut_crops(frame, [], "hand", (128, 104), 0.0)
     assert crops is not None
     assert crops.confidence == 1
     np.testing.assert_allclose(crops.places, [[0.5, 0.5, 1, 1]])
@@ -68,17 +68,17 @@ def test_the_hand_needs_no_box(frame: HandFrame) -> None:
 
 def test_the_surest_crops_are_kept_from_left_to_right(frame: HandFrame) -> None:
     confidences = [0.5, 0.9, 0.3, 0.8, 0.7, 0.6, 0.95]
-    boxes = [box(Region.PHALANX, 50 + 40 * n, 100, 30, 60, sure) for n, sure in enumerate(confidences)]
-    crops = cut_crops(frame, boxes[::-1], Region.PHALANX, (64, 32), 0.05)
+    boxes = [box("phalanx", 50 + 40 * n, 100, 30, 60, sure) for n, sure in enumerate(confidences)]
+    crops = cut_crops(frame, boxes[::-1], "phalanx", (64, 32), 0.05)
     assert crops is not None
-    assert len(crops.pixels) == Region.PHALANX.max_crops
+    assert len(crops.pixels) == REGIONS["phalanx"].max_crops
     kept = [50 + 40 * n for n in (1, 3, 4, 5, 6)]
     np.testing.assert_allclose(crops.places[:, 0] * 416, kept, atol=1e-3)
     assert crops.confidence == pytest.approx(np.mean([0.9, 0.8, 0.7, 0.6, 0.95]))
 
 
 def test_a_box_over_the_edge_is_cut_with_black(frame: HandFrame) -> None:
-    crops = cut_crops(frame, [box(Region.CARPAL, 10, 10, 80, 80)], Region.CARPAL, (64, 64), 0.1)
+    crops = cut_crops(frame, [box("carpal", 10, 10, 80, 80)], "carpal", (64, 64), 0.1)
     assert crops is not None
     assert crops.pixels.shape == (1, 64, 64)
     assert crops.pixels.max() == 0
@@ -87,10 +87,10 @@ def test_a_box_over_the_edge_is_cut_with_black(frame: HandFrame) -> None:
 def test_a_view_turns_and_magnifies_about_the_middle_of_the_box() -> None:
     pixels = np.zeros((512, 416), np.uint8)
     cv2.rectangle(pixels, (180, 196), (220, 204), 255, cv2.FILLED)  # a bar to the right of the middle of the box
-    frame, boxes = HandFrame(pixels, np.eye(2, 3)), [box(Region.CARPAL, 180, 200, 100, 100)]
+    frame, boxes = HandFrame(pixels, np.eye(2, 3)), [box("carpal", 180, 200, 100, 100)]
     centres = {}
     for name, view in {"plain": View(), "turned": View(False, 1.05, 90), "mirrored": View(True, 1.05, 90)}.items():
-        crops = cut_crops(frame, boxes, Region.CARPAL, (100, 100), 0, view=view)
+        crops = cut_crops(frame, boxes, "carpal", (100, 100), 0, view=view)
         assert crops is not None
         rows, columns = np.nonzero(crops.pixels[0] > 127)
         centres[name] = (columns.mean() - 50, rows.mean() - 50)
@@ -101,8 +101,8 @@ def test_a_view_turns_and_magnifies_about_the_middle_of_the_box() -> None:
 
 
 def test_a_mirrored_view_is_the_plain_one_mirrored(frame: HandFrame) -> None:
-    boxes = [box(Region.CARPAL, 160, 190, 90, 60)]
-    plain, mirrored = (cut_crops(frame, boxes, Region.CARPAL, SIZE, 0.1, view=View(flag)) for flag in (False, True))
+    boxes = [box("carpal", 160, 190, 90, 60)]
+    plain, mirrored = (cut_crops(frame, boxes, "carpal", SIZE, 0.1, view=View(flag)) for flag in (False, True))
     assert plain is not None
     assert mirrored is not None
     np.testing.assert_array_equal(mirrored.pixels, plain.pixels[:, :, ::-1])

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from boneage_roi.learning.losses import label_distribution  # noqa: E402
 from boneage_roi.regional_models.networks.cbam import CBAM  # noqa: E402
 from boneage_roi.regional_models.networks.region_net import FEATURES, AttentionPooling, RegionNet  # noqa: E402
-from boneage_roi.regions import AGE_BINS  # noqa: E402
+from boneage_roi.values import MONTHLY  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_pooling_of_one_crop_is_that_crop() -> None:
 def test_label_distribution_sums_to_one_around_the_age() -> None:
     ages = torch.tensor([40.0, 97.5, 150.0])
     labels = label_distribution(ages, 10.0)
-    months = torch.arange(AGE_BINS, dtype=torch.float32)
-    assert labels.shape == (3, AGE_BINS)
+    months = torch.arange(MONTHLY.bins, dtype=torch.float32)
+    assert labels.shape == (3, MONTHLY.bins)
     assert torch.allclose(labels.sum(1), torch.ones(3), atol=1e-5)
     assert torch.allclose(labels @ months, ages, atol=0.1)
     spread = ((months - ages[:, None]) ** 2 * labels).sum(1).sqrt()
@@ -61,7 +61,7 @@ def test_label_distribution_sums_to_one_around_the_age() -> None:
 def test_network_gives_a_distribution_and_features(network: RegionNet) -> None:
     with torch.no_grad():
         distribution, features = network(*random_inputs(2, 3))
-    assert distribution.shape == (2, AGE_BINS)
+    assert distribution.shape == (2, MONTHLY.bins)
     assert features.shape == (2, FEATURES)
     assert torch.allclose(distribution.sum(1), torch.ones(2), atol=1e-5)
 

@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from boneage_roi.errors import InputError
-from boneage_roi.regions import Region
 from boneage_roi.reports import evaluate as module
 from boneage_roi.reports import plots, worst
 from boneage_roi.reports.evaluate import evaluate
@@ -28,7 +27,7 @@ class FakePredictor:
     def analyse(self, radiograph):
         mask = HandMask(np.ones(radiograph.pixels.shape, np.bool_), (36, 60), (36, 30), 1)
         frame = HandFrame(np.zeros((64, 64), np.uint8), np.eye(2, 3))
-        return Analysis(radiograph, mask, frame, (RegionBox(Region.CARPAL, (10, 10, 40, 40), 0.9),))
+        return Analysis(radiograph, mask, frame, (RegionBox("carpal", (10, 10, 40, 40), 0.9),))
 
     def read(self, analysis, sex=None):
         radiograph = analysis.radiograph
@@ -38,9 +37,9 @@ class FakePredictor:
             raise InputError(f"{radiograph.source}: no hand found")
         bins = np.zeros(240, np.float32)
         bins[int(age) + 2] = 1
-        readings = [RegionReading(Region.HAND, bins, np.zeros(4, np.float32), 1)]
+        readings = [RegionReading("hand", bins, np.zeros(4, np.float32), 1)]
         if age > 60:
-            readings.append(RegionReading(Region.CARPAL, np.roll(bins, 7), np.zeros(4, np.float32), 1))
+            readings.append(RegionReading("carpal", np.roll(bins, 7), np.zeros(4, np.float32), 1))
         return BoneAge(age, age - 5, age + 5, sex or radiograph.sex, tuple(readings), "fake", ("inverted",))
 
 
@@ -52,7 +51,7 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(plots, "save_plots", lambda predictions, folder: [])  # slow, and tested by itself
     (bundle / "manifest.json").write_text("{}")
     FakePredictor.seen = []
-    monkeypatch.setattr(module, "Predictor", FakePredictor)
+    monkeypatch.setattr(module, "BoneAgeReader", FakePredictor)
     loaded = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake"))
     monkeypatch.setattr(module, "Bundle", SimpleNamespace(load=lambda path: loaded))
     picture = np.random.default_rng(0).integers(0, 255, (80, 72), dtype=np.uint8)

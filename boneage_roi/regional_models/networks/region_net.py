@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from boneage_roi.learning.backbones import PIXEL_MEAN, PIXEL_STD, load_imagenet
 from boneage_roi.learning.depthwise import DepthwiseConv
 from boneage_roi.regional_models.networks.cbam import CBAM
-from boneage_roi.regions import AGE_BINS
+from boneage_roi.values import MONTHLY
 
 FEATURES = 64
 """Length of a region's feature vector."""
@@ -94,7 +94,7 @@ class RegionNet(nn.Module):
         self.pool = AttentionPooling(4 * width)
         self.sex = nn.Linear(1, 32)
         self.features = nn.Sequential(nn.Dropout(0.2), nn.Linear(4 * width + 32, FEATURES), nn.ReLU())
-        self.age = nn.Linear(FEATURES, AGE_BINS)
+        self.age = nn.Linear(FEATURES, MONTHLY.bins)
         self.sex_head = nn.Linear(4 * width, 1) if sex_head else None
 
     def vectors(self, crops: Tensor, places: Tensor) -> Tensor:
