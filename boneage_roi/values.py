@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float32]
 class AgeGrid:
     """The ages that a distribution is over: ``bins`` of them, ``width`` months apart, from 0 on.
 
-    >>> AgeGrid(77, 3).last
+    >>> AgeGrid(77, 3.0).last
     228.0
     """
 
