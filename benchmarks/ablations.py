@@ -39,7 +39,7 @@ def variant_run(run: Run, region: str, name: str, epochs: int) -> Run:
     """The run folder of a variant."""
     changed = dict(VARIANTS[name])
     in_round = {name: changed.pop(name) for name in ("augmentation", "bad_exports") if name in changed}
-    one = RoundConfig(epochs=epochs, **({"augmentation": 0.4} | in_round))
+    one = RoundConfig.model_validate({"epochs": epochs, "augmentation": 0.4} | in_round)
     settings = run.config.regions[region].model_copy(update={"rounds": (one,), **changed})
     variant = Run(run.path / "ablations" / name)
     from_nothing = {"name": name, "start": None, "regions": {region: settings}}

@@ -38,7 +38,7 @@ Ages = NDArray[np.float32]
 Fit = Callable[[HandReadings, Ages], Callable[[HandReadings], Ages]]
 Table = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
 Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False)]
-REGIONS = list(REGIONS)
+NAMES = tuple(REGIONS)
 ROUNDS = 150
 """Trees of LightGBM alone; one number that was not tuned."""
 OFTEN = 0.02
@@ -56,12 +56,12 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
         sharper: folder with images of some of the hands at a higher resolution.
     """
     opened = Run(run)
-    for region in REGIONS:
+    for region in NAMES:
         for split, tta in (("fusion", True), ("test", True), ("test", False)):
             cache_readings(opened, region, split, tta=tta)
     (hands, ages), (plain, _) = load_hands(opened, "test"), load_hands(opened, "test", tta=False)
     earlier = read_predictions(against, test_ids(opened)) if against else None
-    fuser = Fuser.open(opened.path / "fusion")
+    fuser = Fuser.open(opened.path / "fusion", regions=NAMES)
     shipped, half = fuser.fuse(hands)
     options = [f" --{name} {path}" for name, path in (("against", against), ("sharper", sharper)) if path]
     command = f"python benchmarks/accuracy.py {run}{''.join(options)}"
@@ -80,7 +80,7 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
         shipped,
     )
     predictions = prediction_table(hands, ages, shipped, half)
-    alone = [(region, predictions[age_column(region)].to_numpy()) for region in REGIONS]
+    alone = [(region, predictions[age_column(region)].to_numpy()) for region in NAMES]
     table("Each region alone", alone, ages, shipped)
     print_likeness(predictions)
     if earlier is not None:
@@ -90,8 +90,8 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
     crossed = cross_validated_predictions(opened, layer)
     print_rater_ages(opened, layer, crossed, hands, predictions)
     dropped = [("all six", shipped)]
-    for gone in (*((row,) for row in range(len(REGIONS))), *combinations(range(len(REGIONS)), 2)):
-        dropped.append((" and ".join(REGIONS[row] for row in gone), fuser.fuse(without(hands, gone))[0]))
+    for gone in (*((row,) for row in range(len(NAMES))), *combinations(range(len(NAMES)), 2)):
+        dropped.append((" and ".join(NAMES[row] for row in gone), fuser.fuse(without(hands, gone))[0]))
     table("The shipped fusion without", dropped, ages, shipped)
     print_ablations(opened)
     if sharper:
@@ -111,7 +111,7 @@ def read_predictions(path: Path, ids: list[str]) -> pd.DataFrame:
     Raises:
         InputError: it wrote another file, or of other hands.
     """
-    columns = [*(age_column(region) for region in REGIONS), "bone_age_months"]
+    columns = [*(age_column(region) for region in NAMES), "bone_age_months"]
     try:
         return pd.read_csv(path, dtype={"id": str}).set_index("id").loc[ids, columns]
     except (OSError, ValueError, KeyError):
@@ -139,11 +139,11 @@ def difference(errors: Ages, reference: Ages) -> str:
 
 def print_likeness(predictions: pd.DataFrame) -> None:
     """Correlations of the regions' errors: what the label is off by is in all of them alike."""
-    errors = predictions[[age_column(region) for region in REGIONS]].sub(predictions.boneage, axis=0)
+    errors = predictions[[age_column(region) for region in NAMES]].sub(predictions.boneage, axis=0)
     print("## How alike the regions err\n")
     print("Correlation of the errors, and their standard deviation in months.\n")
-    print(f"| | {' | '.join(REGIONS)} | standard deviation |\n|---{'|---' * len(REGIONS)}|---|")
-    for region, row, spread in zip(REGIONS, errors.corr().to_numpy(), errors.std(), strict=True):
+    print(f"| | {' | '.join(NAMES)} | standard deviation |\n|---{'|---' * len(NAMES)}|---|")
+    for region, row, spread in zip(NAMES, errors.corr().to_numpy(), errors.std(), strict=True):
         print(f"| {region} | {' | '.join(f'{value:.2f}' for value in row)} | {spread:.1f} |")
     print()
 
@@ -152,7 +152,7 @@ def print_progress(earlier: pd.DataFrame, now: pd.DataFrame) -> None:
     """What became of each reading since an earlier bundle; the same hands in the same order."""
     print("## Against the earlier bundle\n\n| | earlier MAE | now | now - earlier |\n|---|---|---|---|")
     ages = now.boneage.to_numpy()
-    columns = {region: age_column(region) for region in REGIONS} | {"fused": "bone_age_months"}
+    columns = {region: age_column(region) for region in NAMES} | {"fused": "bone_age_months"}
     for name, column in columns.items():
         old, new = earlier[column].to_numpy(float) - ages, now[column].to_numpy(float) - ages
         both = ~np.isnan(old) & ~np.isnan(new)
@@ -216,7 +216,8 @@ def rater_ages(known: pd.DataFrame, male: Ages, distributions: Ages, months: Age
     moved = months - moments(distributions)[0]
     in_place = [np.interp(scale - by, scale, each) for by, each in zip(moved, distributions, strict=True)]
     preferred = np.stack(in_place) * weights[male.astype(int)]
-    return (preferred.cumsum(1) < preferred.sum(1, keepdims=True) / 2).sum(1).astype(np.float32)
+    before_median = preferred.cumsum(1) < preferred.sum(1, keepdims=True) / 2
+    return np.asarray(before_median.sum(1), dtype=np.float32)
 
 
 def cross_validated(fit: Fit, hands: HandReadings, ages: Ages, run: Run) -> float:

@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path, help="a manifest CSV with sex and boneage")
     parser.add_argument("--split", default="test", help="only rows of this split (default: %(default)s)")
     parser.add_argument("--hands", type=int, help="how many, drawn at random (default: all)")
-    parser.add_argument("--bundle", type=Path, help="default: the one that comes along")
+    parser.add_argument("--bundle", type=Path, help="default: the shipped one")
     parser.add_argument("--output", type=Path, help="write the page here")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -123,7 +123,7 @@ def main() -> None:
     def verdict(image: tuple[str, Radiograph]) -> tuple[str, str, str]:
         kind, radiograph = image
         try:
-            flags = predictor.predict(radiograph, radiograph.sex or "F").flags
+            flags = predictor.predict(radiograph, sex=radiograph.sex or "F").flags
         except RejectedError as error:
             return kind, "rejected", error.reasons[0]
         except InputError as error:

@@ -282,7 +282,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path, help="a manifest CSV with sex and boneage")
     parser.add_argument("--split", default="test", help="only rows of this split (default: %(default)s)")
     parser.add_argument("--hands", type=int, default=200, help="how many, drawn at random (default: %(default)s)")
-    parser.add_argument("--bundle", type=Path, help="default: the one that comes along")
+    parser.add_argument("--bundle", type=Path, help="default: the shipped one")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only changes whose name has one of these words")
     parser.add_argument("--output", type=Path, help="write the page here, such as docs/robustness.md")
     options = parser.parse_args()

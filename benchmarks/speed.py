@@ -19,11 +19,13 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from boneage_roi.detection.runtime import Detector
+from boneage_roi.detection.finders import open_finder
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.imaging.steps import apply_steps
 from boneage_roi.pipeline import Bundle
+from boneage_roi.regional_models.crops import View
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.segmentation.runtime import Segmenter
 from boneage_roi.values import RegionReading, Sex
@@ -36,14 +38,24 @@ class Stages:
     """The stages of a bundle, opened apart so that each can be timed."""
 
     def __init__(self, bundle: Bundle, *, tta: bool) -> None:
-        self._frame_size = bundle.manifest.frame_size
-        self._segmenter = Segmenter(bundle.file("segmenter.onnx"))
-        self._detector = Detector(bundle.file("detector.onnx"))
+        manifest, file = bundle.manifest, bundle.file
+        self._frame_size, self._steps = manifest.frame_size, manifest.steps
+        self._segmenter = Segmenter(file(manifest.segmenter.file))
+        network = None if manifest.finder.file is None else file(manifest.finder.file)
+        self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions, None)
+        views = [View(view.mirrored, view.scale, view.degrees) for view in manifest.views[: None if tta else 1]]
         self._readers = [
-            RegionReader(bundle.file(f"regions/{region}.onnx"), region, size=spec.size, margin=spec.margin, tta=tta)
-            for region, spec in bundle.manifest.regions.items()
+            RegionReader(
+                file(spec.file),
+                spec.region,
+                size=spec.size,
+                margin=spec.margin,
+                views=views,
+                grid=manifest.age_grid,
+            )
+            for spec in manifest.networks
         ]
-        self._fuser = Fuser.open(bundle.path)
+        self._fuser = Fuser.open(bundle.path, regions=manifest.regions, grid=manifest.age_grid)
 
     def run(self, image: Path, sex: Sex) -> Iterator[str]:
         """Read one radiograph; gives a stage's name whenever one is done."""
@@ -51,10 +63,10 @@ class Stages:
         yield "read the file"
         mask = self._segmenter(radiograph)
         yield "segment"
-        frame = hand_frame(radiograph, mask, self._frame_size)
+        frame = apply_steps(hand_frame(radiograph, mask, self._frame_size), mask, self._steps)
         yield "cut the hand frame"
-        boxes = self._detector(frame)
-        yield "detect"
+        boxes = self._finder(frame)
+        yield "find the regions"
         readings: list[RegionReading] = []
         for reader in self._readers:
             reading = reader(frame, boxes, sex)
@@ -95,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How fast a bundle reads one radiograph.")
     parser.add_argument("image", type=Path, nargs="?", default=EXAMPLE)
     parser.add_argument("--sex", choices=("M", "F"), default="F")
-    parser.add_argument("--bundle", type=Path, help="default: the one that comes along")
+    parser.add_argument("--bundle", type=Path, help="default: the shipped one")
     parser.add_argument("--no-tta", action="store_true", help="without test-time augmentation")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()

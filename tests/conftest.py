@@ -8,9 +8,21 @@ import numpy as np
 import pytest
 
 RSNA = Path(__file__).parents[1].parent / "shared/data/rsna"
-"""The real radiographs, beside the checkout; tests/real/ skips without them."""
+"""The real radiographs, beside the checkout."""
 
-requires_rsna = pytest.mark.skipif(not RSNA.is_dir(), reason="needs the radiographs of ../shared/data")
+requires_rsna = pytest.mark.rsna
+
+RSNA_FIXTURES = {"segmented_run"}
+"""Fixtures that are made of RSNA's radiographs: a test that uses one is marked like those that name the mark."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that read RSNA's radiographs, and skip them where there are none: ``pytest -m "not rsna"``."""
+    for item in items:
+        if RSNA_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.rsna)
+        if item.get_closest_marker("rsna") and not RSNA.is_dir():
+            item.add_marker(pytest.mark.skip(reason="needs the radiographs of ../shared/data"))
 
 
 @pytest.fixture

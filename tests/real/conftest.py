@@ -8,15 +8,13 @@ import pytest
 from boneage_roi.regions import REGIONS
 from boneage_roi.runs.run import Run
 from boneage_roi.training.prepare import prepare
-from tests.real.tiny import RSNA, SHIPPED_SEGMENTER, cache_label_boxes, tiny_config, write_tiny_dataset
+from tests.real.tiny import SHIPPED_SEGMENTER, cache_label_boxes, tiny_config, write_tiny_dataset
 
 
 @pytest.fixture(scope="session")
 def segmented_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Prepared, segmenter trained, frames cut."""
     pytest.importorskip("torch")
-    if not RSNA.is_dir() or not SHIPPED_SEGMENTER.is_file():
-        pytest.skip("needs ../shared/data and the shipped bundle")
     from boneage_roi.segmentation.train import train_segmenter
     from boneage_roi.training.artefacts import cache_frames
 

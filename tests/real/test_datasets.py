@@ -1,7 +1,5 @@
 """Importers, layout and splits on the real data set."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,9 +9,9 @@ from boneage_roi.datasets.annotations import Annotations
 from boneage_roi.datasets.formats.pascal_voc import read_pascal_voc
 from boneage_roi.datasets.manifest import read_dataset
 from boneage_roi.datasets.splits import assign_splits
+from tests.conftest import RSNA, requires_rsna
 
-RSNA = Path(__file__).parents[2].parent / "shared/data/rsna"
-pytestmark = pytest.mark.skipif(not RSNA.is_dir(), reason="needs ../shared/data")
+pytestmark = requires_rsna
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from boneage_roi.regions import REGIONS
 from boneage_roi.runs.artefacts import write_boxes
 from boneage_roi.runs.run import Run
 from boneage_roi.values import RegionBox
+from tests.conftest import RSNA
 
-RSNA = Path(__file__).parents[2].parent / "shared/data/rsna"
 SHIPPED_SEGMENTER = DEFAULT_BUNDLE / "segmenter.onnx"
 """A segmenter of one epoch cuts hands badly and no joint could be named: later stages start from this one."""
 
