@@ -27,8 +27,6 @@ RESAMPLES = 2000
 SEED = 0
 _MEMORY_CELLS = 4_000_000
 
-FloatArray = NDArray[np.float64]
-
 
 class Interval(NamedTuple):
     """A statistic and its 95 % bootstrap interval."""
@@ -44,7 +42,7 @@ def age_band(boneage: "pd.Series[float]") -> "pd.Series[str]":
     return pd.cut(boneage, edges, right=False, labels=list(AGE_BANDS))
 
 
-def bootstrap_means(values: FloatArray, resamples: int = RESAMPLES, seed: int = SEED) -> FloatArray:
+def bootstrap_means(values: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = SEED) -> NDArray[np.float64]:
     """Column means of resampled rows.
 
     Args:

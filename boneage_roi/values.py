@@ -66,6 +66,21 @@ def parse_sex(text: str | None) -> Sex | None:
     return sex
 
 
+def sex_in_words(sex: Sex | None) -> str:
+    """``male``, ``female`` or ``sex unknown``."""
+    return {"M": "male", "F": "female", None: "sex unknown"}[sex]
+
+
+def years_and_months(months: float) -> str:
+    """An age as people say it.
+
+    >>> years_and_months(124.3)
+    '10 y 4 m'
+    """
+    years, rest = divmod(round(months), 12)
+    return f"{years} y {rest} m"
+
+
 @dataclass(frozen=True, eq=False)
 class Radiograph:
     """One radiograph and what its file told.
@@ -230,6 +245,5 @@ class BoneAge:
         }
 
     def __repr__(self) -> str:
-        sex = {"M": "male", "F": "female", None: "sex unknown"}[self.sex]
         flags = f", {len(self.flags)} flags" if self.flags else ""
-        return f"<BoneAge {self.months:.1f} months ({self.lower:.0f} to {self.upper:.0f}), {sex}{flags}>"
+        return f"<BoneAge {self.months:.1f} months ({self.lower:.0f} to {self.upper:.0f}), {sex_in_words(self.sex)}{flags}>"

@@ -56,6 +56,7 @@ def test_the_examples_in_docstrings_are_true(module: str, monkeypatch: pytest.Mo
 def test_every_kind_of_source_gives_the_same_age(reader: br.BoneAgeReader) -> None:
     data = GIRL.read_bytes()
     grey = cv2.imread(str(GIRL), cv2.IMREAD_GRAYSCALE)
+    assert grey is not None
     with GIRL.open("rb") as opened:
         sources = (str(GIRL), GIRL, data, bytearray(data), io.BytesIO(data), opened, grey, br.read_radiograph(GIRL))
         months = [reader.predict(source, sex="F").months for source in sources]  # type: ignore[arg-type]
@@ -98,7 +99,7 @@ HAND = np.zeros((100, 80), np.float32)
         (np.ones((10, 80)), "too small"),
         (np.full((100, 80), np.nan), "not finite"),
         (np.ones((100, 80)), "blank"),
-        (br.Radiograph(np.zeros((100, 80), np.uint8)), "are float32"),  # type: ignore[arg-type]
+        (br.Radiograph(np.zeros((100, 80), np.uint8)), "are float32"),
         (br.Radiograph(HAND + 2), "go from 0 to 1, these from 2 to 2"),
         (br.Radiograph(HAND * np.nan), "go from 0 to 1"),
         (br.Radiograph(HAND, sex="girl"), "is unknown"),  # type: ignore[arg-type]
