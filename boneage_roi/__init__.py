@@ -17,9 +17,11 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from boneage_roi.errors import InputError, RejectedError
     from boneage_roi.imaging.reading import read_radiograph
+    from boneage_roi.outputs.table import predict_table
     from boneage_roi.pipeline.bundle import Bundle
     from boneage_roi.pipeline.reader import BoneAgeReader, load
     from boneage_roi.regions import REGIONS, Region
+    from boneage_roi.reports.evaluate import evaluate
     from boneage_roi.values import Analysis, BoneAge, Radiograph, RegionReading
 
 _HOMES = {
@@ -33,7 +35,9 @@ _HOMES = {
     "Region": "regions",
     "RegionReading": "values",
     "RejectedError": "errors",
+    "evaluate": "reports.evaluate",
     "load": "pipeline.reader",
+    "predict_table": "outputs.table",
     "read_radiograph": "imaging.reading",
 }
 """Where each public name lives."""
@@ -49,7 +53,9 @@ __all__ = [
     "Region",
     "RegionReading",
     "RejectedError",
+    "evaluate",
     "load",
+    "predict_table",
     "read_radiograph",
 ]
 

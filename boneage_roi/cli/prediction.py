@@ -1,17 +1,18 @@
 """Commands that run a bundle: predict, detect, segment, evaluate, info."""
 
-import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boneage_roi.cli.common import app, examples, fail, interruptible
+from boneage_roi.cli.common import OverwriteOption, app, examples, fail, given_path, interruptible, say, warn
 from boneage_roi.errors import InputError
 
 if TYPE_CHECKING:
+    from boneage_roi.outputs.files import OutputFiles
+    from boneage_roi.outputs.sink import Sink
+    from boneage_roi.pipeline.batch import Outcome
     from boneage_roi.pipeline.inputs import Item
     from boneage_roi.pipeline.reader import BoneAgeReader
 
@@ -19,10 +20,14 @@ LONGEST_TABLE = 50
 """With --output, more rows than this are counted instead of shown."""
 
 Inputs = Annotated[
-    list[Path], typer.Argument(metavar="IMAGE|DIR|MANIFEST.csv", help="Images, folders of images, manifest CSVs.")
+    list[Path],
+    typer.Argument(
+        metavar="IMAGE|DIR|MANIFEST.csv", help="Images, folders of images, manifest CSVs.", parser=given_path
+    ),
 ]
 BundleOption = Annotated[
-    Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the one that comes along.")
+    Path | None,
+    typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.", parser=given_path),
 ]
 SexOption = Annotated[
     str | None,
@@ -32,6 +37,11 @@ TtaOption = Annotated[
     bool, typer.Option("--tta/--no-tta", help="Read each region in six views: a little more accurate, slower.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+
+
+def folder_option(help_text: str) -> Any:
+    """An option for a folder of results."""
+    return typer.Option(metavar="DIR", help=help_text, parser=given_path)
 
 
 @app.command(
@@ -49,10 +59,15 @@ def predict(
     as_json: JsonOption = False,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.csv", help="Write one row an input, in order; FILE.csv.partial until complete."),
+        typer.Option(
+            metavar="FILE",
+            help="Write every outcome, in order, as .csv, .json or .jsonl; FILE.partial until complete.",
+            parser=given_path,
+        ),
     ] = None,
-    overlay: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw hand, regions and age of each.")] = None,
+    overlay: Annotated[Path | None, folder_option("Draw hand, regions and age of each.")] = None,
     tta: TtaOption = True,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Read the bone age: with an interval, and region by region.
 
@@ -60,98 +75,78 @@ def predict(
     both are read. An image that is no child's hand, or shows too little of it, is rejected and gets no age.
     A folder's `manifest.csv` is used for its images.
     """
-    from boneage_roi.cli.terminal import predictions_table, show, with_progress
-    from boneage_roi.pipeline.batch import RESULT_COLUMNS, CsvWriter, predict_files, result_json, result_row
+    from boneage_roi.cli.sinks import Tally, ages_json, ages_table
+    from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
+    from boneage_roi.outputs.results import result_sink
+    from boneage_roi.pipeline.batch import predict_files
     from boneage_roi.values import parse_sex
 
     known_sex = parse_sex(sex)
     items = _items(inputs)
-    if output in inputs:
-        raise InputError(f"{output}: is an input; write the results to another file")
-    predictor = _predictor(bundle, tta=tta)
-    rows: list[dict[str, Any]] = []
-    records: list[dict[str, Any]] = []
-    writer = CsvWriter(output, RESULT_COLUMNS) if output else None
-    with interruptible(f"the rows so far are in {output}.partial" if output else ""), writer or nullcontext():
-        outcomes = predict_files(predictor, items, sex=known_sex, overlays=overlay)
-        for outcome in with_progress(outcomes, len(items), "predicting"):
-            rows.append(result_row(outcome))
-            if writer:
-                writer.write(rows[-1:])
-            if as_json:
-                records.append(result_json(outcome))
-    read = [row for row in rows if row["status"] == "ok"]
-    if as_json:
-        _print_json(records)
-    elif read and not (output and len(rows) > LONGEST_TABLE):
-        show(predictions_table(read))
+    outputs = _outputs("predict", inputs, items, overwrite)
+    reader = _reader(bundle, tta=tta)
+    regions = reader.regions
+    tally = Tally()
+    shown = ages_json(regions) if as_json else ages_table(regions, LONGEST_TABLE if output else None)
+    sinks: list[Sink] = [tally, shown]
+    if output:
+        sinks.append(result_sink(output, regions, outputs))
+    if overlay:
+        sinks.append(PictureSink(overlay, items, outputs, bone_age_overlay))
+    kept = f"the rows so far are in {output}.partial" if output else ""
+    _run(predict_files(reader, items, sex=known_sex), "predicting", len(items), sinks, kept)
     if output and not as_json:
-        print(f"{len(read)} of {len(rows)} read; results in {output}")
-    _report_failures([(row["path"], row["message"]) for row in rows if row["status"] != "ok"], len(rows))
+        say(f"{tally.total - len(tally.failures)} of {tally.total} read; results in {output}")
+    _report_failures(tally.failures, tally.total)
 
 
 @app.command(epilog=examples("detect hand.png", "detect examples/ --output regions", "detect hand.png --json"))
 def detect(
     inputs: Inputs,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where to put overlays and boxes.csv.")] = Path("regions"),
+    output: Annotated[Path, folder_option("Where to put overlays and boxes.csv.")] = Path("regions"),
     bundle: BundleOption = None,
     as_json: JsonOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Find the regions of hands: an overlay PNG of each, and the boxes' corners (radiograph pixels) as CSV and JSON."""
-    from boneage_roi.cli.terminal import plain_table, show, with_progress
-    from boneage_roi.pipeline.batch import CORNER_COLUMNS, CsvWriter, box_rows, detect_files
+    from boneage_roi.cli.sinks import Tally, boxes_json, regions_table
+    from boneage_roi.outputs.boxes import BoxesSink
+    from boneage_roi.outputs.pictures import PictureSink, region_overlay
+    from boneage_roi.pipeline.batch import analyse_files
 
     items = _items(inputs)
-    predictor = _predictor(bundle)
-    boxes: list[dict[str, Any]] = []
-    found: list[tuple[object, ...]] = []
-    failures: list[tuple[str, str]] = []
-    with interruptible(f"overlays so far are in {output}"), CsvWriter(output / "boxes.csv", CORNER_COLUMNS) as writer:
-        for outcome in with_progress(detect_files(predictor, items, output), len(items), "detecting"):
-            rows = box_rows(outcome)
-            writer.write(rows)
-            boxes += rows
-            if outcome.value is None:
-                failures.append((outcome.item.path, outcome.message))
-                continue
-            counts = [
-                sum(row["region"] == region for row in rows) for region in predictor.bundle.manifest.finder.regions
-            ]
-            verdict = predictor.assess(outcome.value)
-            found.append((outcome.item.path, *counts, "; ".join(verdict.rejections + verdict.warnings)))
-    if as_json:
-        _print_json(boxes)
-    elif found:
-        show(plain_table(("image", *predictor.bundle.manifest.finder.regions, "flags"), found))
-        print(f"overlays and boxes.csv are in {output}")
-    _report_failures(failures, len(items))
+    outputs = _outputs("detect", inputs, items, overwrite)
+    reader = _reader(bundle)
+    tally, shown = Tally(), boxes_json() if as_json else regions_table(reader)
+    pictures = PictureSink(output, items, outputs, region_overlay)
+    sinks: list[Sink] = [tally, shown, BoxesSink(output / "boxes.csv", outputs), pictures]
+    _run(analyse_files(reader, items), "detecting", len(items), sinks, f"overlays so far are in {output}")
+    if tally.total > len(tally.failures) and not as_json:
+        say(f"overlays and boxes.csv are in {output}")
+    _report_failures(tally.failures, tally.total)
 
 
 @app.command(epilog=examples("segment hand.png", "segment examples/ --output masks"))
 def segment(
     inputs: Inputs,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where to put the masks.")] = Path("masks"),
+    output: Annotated[Path, folder_option("Where to put the masks.")] = Path("masks"),
     bundle: BundleOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Find hands: a mask PNG of each, white on hand and forearm."""
-    from boneage_roi.cli.terminal import plain_table, show, with_progress
-    from boneage_roi.pipeline.batch import segment_files
+    from boneage_roi.cli.sinks import Tally, masks_table
+    from boneage_roi.outputs.pictures import PictureSink, hand_mask
+    from boneage_roi.pipeline.batch import analyse_files
 
     items = _items(inputs)
-    predictor = _predictor(bundle)
-    found: list[tuple[object, ...]] = []
-    failures: list[tuple[str, str]] = []
-    with interruptible(f"masks so far are in {output}"):
-        for outcome in with_progress(segment_files(predictor, items, output), len(items), "segmenting"):
-            if outcome.value is None:
-                failures.append((outcome.item.path, outcome.message))
-            else:
-                mask = outcome.value
-                found.append((outcome.item.path, f"{mask.pixels.mean():.0%}", f"{mask.confidence:.2f}"))
-    if found:
-        show(plain_table(("image", "hand's share of the image", "landmark confidence"), found))
-        print(f"masks are in {output}")
-    _report_failures(failures, len(items))
+    outputs = _outputs("segment", inputs, items, overwrite)
+    tally = Tally()
+    sinks: list[Sink] = [tally, masks_table(), PictureSink(output, items, outputs, hand_mask)]
+    outcomes = analyse_files(_reader(bundle), items)
+    _run(outcomes, "segmenting", len(items), sinks, f"masks so far are in {output}")
+    if tally.total > len(tally.failures):
+        say(f"masks are in {output}")
+    _report_failures(tally.failures, tally.total)
 
 
 @app.command(
@@ -160,20 +155,38 @@ def segment(
     )
 )
 def evaluate(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST.csv", help="Images with sex and boneage (months).")],
+    manifest: Annotated[
+        Path,
+        typer.Argument(metavar="MANIFEST.csv", help="Images with sex and boneage (months).", parser=given_path),
+    ],
     bundle: BundleOption = None,
     split: Annotated[str | None, typer.Option(help="Only rows of this split, such as test.")] = None,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where to put tables and plots.")] = Path("report"),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+    output: Annotated[Path, folder_option("Where to put tables and plots.")] = Path("report"),
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many hands, drawn at random.")] = None,
+    seed: Annotated[int, typer.Option(help="Of --limit: the same seed draws the same hands.")] = 0,
     worst: Annotated[int, typer.Option(min=0, help="List and draw so many of the worst hands.")] = 20,
     tta: TtaOption = True,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Measure the error: overall, by region, sex and age band, with bootstrap intervals and plots."""
+    from boneage_roi.cli.terminal import progress_bar, report_lines, show
     from boneage_roi.reports.evaluate import evaluate as run_evaluation
 
-    with interruptible("the same command goes on"):
-        report = run_evaluation(manifest, bundle, split=split, output=output, limit=limit, worst=worst, tta=tta)
-    report.print()
+    with interruptible("the same command goes on"), progress_bar() as progress:
+        report = run_evaluation(
+            manifest,
+            bundle,
+            split=split,
+            output=output,
+            limit=limit,
+            seed=seed,
+            worst=worst,
+            tta=tta,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for line in report_lines(report):
+        show(line)
     if len(report.failures):
         raise typer.Exit(1)
 
@@ -181,7 +194,7 @@ def evaluate(
 @app.command(epilog=examples("info", "info runs/default/bundle"))
 def info(
     bundle: Annotated[
-        Path | None, typer.Argument(metavar="[BUNDLE]", help="Default: the one that comes along.")
+        Path | None, typer.Argument(metavar="[BUNDLE]", help="Default: the shipped one.", parser=given_path)
     ] = None,
 ) -> None:
     """What a bundle is, was trained on, reaches and weighs; checks its files."""
@@ -202,10 +215,30 @@ def _items(inputs: Sequence[Path]) -> "list[Item]":
     return items
 
 
-def _predictor(bundle: Path | None, *, tta: bool = True) -> "BoneAgeReader":
+def _outputs(command: str, inputs: Sequence[Path], items: "Sequence[Item]", overwrite: bool) -> "OutputFiles":
+    """What the command may write: neither its images nor the tables that list them."""
+    from boneage_roi.outputs.files import OutputFiles
+    from boneage_roi.pipeline.inputs import FOLDER_MANIFEST
+
+    manifests = [path / FOLDER_MANIFEST for path in inputs if path.is_dir()]
+    return OutputFiles(command, [*inputs, *manifests, *(item.path for item in items)], overwrite=overwrite)
+
+
+def _reader(bundle: Path | None, *, tta: bool = True) -> "BoneAgeReader":
     from boneage_roi.pipeline.reader import BoneAgeReader
 
     return BoneAgeReader(bundle, tta=tta)
+
+
+def _run(outcomes: "Iterable[Outcome]", label: str, total: int, sinks: "Iterable[Sink]", kept: str) -> None:
+    """Pass outcomes to the sinks while a bar tells how far it is; ``kept`` says what Ctrl-C leaves."""
+    from boneage_roi.cli.terminal import progress_bar
+    from boneage_roi.outputs.sink import opened
+    from boneage_roi.progress import tracked
+
+    with interruptible(kept), opened(sinks) as write, progress_bar() as progress:
+        for outcome in tracked(outcomes, label, total, progress):
+            write(outcome)
 
 
 def _report_failures(failures: Sequence[tuple[str, str]], total: int) -> None:
@@ -214,11 +247,5 @@ def _report_failures(failures: Sequence[tuple[str, str]], total: int) -> None:
         fail(message if path in message else f"{path}: {message}")
     if failures:
         if total > 1:
-            print(f"{len(failures)} of {total} inputs failed", file=sys.stderr)
+            warn(f"{len(failures)} of {total} inputs failed")
         raise typer.Exit(1 if total > 1 else 2)
-
-
-def _print_json(value: object) -> None:
-    import json
-
-    print(json.dumps(value, indent=2))

@@ -1,20 +1,27 @@
 """What the commands show on a terminal: tables on stdout, progress on stderr."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, Group
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
+from boneage_roi.cli.common import printable
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.regions import REGIONS, age_column
+from boneage_roi.progress import Progress
+from boneage_roi.regions import age_column
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boneage_roi.reports.evaluate import Report
 
 PIPED_WIDTH = 200
 """Columns of a table that goes to a file or another program, which has no width of its own."""
@@ -28,13 +35,20 @@ def show(content: object) -> None:
     console.print(content, width=width, crop=False)
 
 
-def with_progress(values: Iterable[T], total: int, label: str) -> Iterator[T]:
-    """Pass values on while a bar on stderr tells how many are done and the time left."""
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on stderr for each thing that is being done, with the time left; nothing where stderr is no terminal."""
     console = Console(stderr=True)
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = total < 2 or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        yield from progress.track(values, total=total)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total, visible=total > 1)
+            bars.update(tasks[label], completed=done)
+
+        yield progress
 
 
 def years_and_months(months: float) -> str:
@@ -43,7 +57,7 @@ def years_and_months(months: float) -> str:
     return f"{whole // 12} y {whole % 12} m"
 
 
-HEADINGS = {
+HEADINGS: dict[str, str] = {
     "radius-ulna": "radius-\nulna",
     "metacarpal": "meta-\ncarpal",
     "phalanx": "pha-\nlanx",
@@ -52,8 +66,8 @@ HEADINGS = {
 """Region names broken so that six columns fit."""
 
 
-def predictions_table(rows: Iterable[dict[str, Any]]) -> Group:
-    """Rows of ``RESULT_COLUMNS`` that hold a bone age; narrow enough for 80 columns, flags below."""
+def predictions_table(rows: Iterable[Mapping[str, Any]], regions: Sequence[str]) -> Group:
+    """Rows of ``result_columns(regions)`` that hold a bone age; six regions fit into 80 columns, flags stand below."""
     table = Table(title="Bone age, and what each region says in months", title_justify="left", box=box.SIMPLE_HEAD)
     table.show_edge = False
     table.padding = 0  # the box leaves a space between columns
@@ -61,18 +75,18 @@ def predictions_table(rows: Iterable[dict[str, Any]]) -> Group:
     table.add_column("bone age", justify="right", no_wrap=True)
     table.add_column("90 %", justify="right", no_wrap=True)
     table.add_column("sex", no_wrap=True)
-    for region in REGIONS:
+    for region in regions:
         table.add_column(HEADINGS.get(region, region), justify="right", no_wrap=True)
     flags = []
     for row in rows:
         months = row["bone_age_months"]
         age = f"{years_and_months(months)}\n{months:.1f} m"
-        regions = (_one_decimal(row[age_column(region)]) for region in REGIONS)
+        ages = (_one_decimal(row[age_column(region)]) for region in regions)
         interval = f"{row['lower']:.0f}-{row['upper']:.0f}"
-        table.add_row(escape(Path(row["path"]).name), age, interval, row["sex"] or "?", *regions)
+        table.add_row(_cell(Path(row["path"]).name), age, interval, row["sex"] or "?", *ages)
         if row["flags"]:
             flags.append(f"{row['path']}: {row['flags']}")
-    return Group(table, *(Text(line) for line in flags))
+    return Group(table, *(Text(printable(line)) for line in flags))
 
 
 def plain_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -81,7 +95,7 @@ def plain_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Ta
     for heading in headings[1:]:
         table.add_column(heading, justify="right", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(_cell(cell) for cell in row))
     return table
 
 
@@ -94,7 +108,7 @@ def bundle_tables(bundle: Bundle) -> Iterator[object]:
     """What a bundle is, what it was trained on, what it reached and what it weighs."""
     manifest = bundle.manifest
     sizes = {name: bundle.bytes(name) for name in manifest.files}
-    facts = Table(show_header=False, box=box.SIMPLE, title=f"Bundle {escape(manifest.name)}", title_justify="left")
+    facts = Table(show_header=False, box=box.SIMPLE, title=f"Bundle {_cell(manifest.name)}", title_justify="left")
     for name, value in (
         ("folder", bundle.path),
         ("made", f"{manifest.created:%Y-%m-%d} by boneage-roi {manifest.package_version}"),
@@ -103,12 +117,50 @@ def bundle_tables(bundle: Bundle) -> Iterator[object]:
         ("hand frame", f"{manifest.frame_size[0]} x {manifest.frame_size[1]} pixels (height x width)"),
         ("size", f"{sum(sizes.values()) / 1e6:.1f} MB"),
     ):
-        facts.add_row(name, escape(str(value)))
+        facts.add_row(name, _cell(value))
     yield facts
     if manifest.metrics:
         yield metrics_table(manifest.metrics)
     yield plain_table(("region", "crop (h x w)", "margin", "features"), _region_rows(bundle))
     yield plain_table(("file", "kB"), ((name, f"{size / 1e3:,.0f}") for name, size in sizes.items()))
+
+
+def report_lines(report: "Report") -> Iterator[object]:
+    """The errors of an evaluation, every hand that could not be read, and where the files are."""
+    hands, failed = len(report.predictions), len(report.failures)
+    head = f"{hands:,} hands, {hands - failed:,} predicted, {failed:,} failed"
+    yield Text.assemble((printable(report.bundle), "bold"), f": {head}")
+    for group, rows in report.errors.groupby("group", sort=False):
+        yield _errors_table(str(group), rows)
+    for message in report.failures["message"]:
+        yield Text(printable(f"failed: {message}"), style="red")
+    if report.folder and len(report.worst):
+        place = f"{report.folder / 'worst.csv'}, drawn in worst/ beside it"
+        yield Text(printable(f"Worst hands ({len(report.worst):,}): {place}"), style="dim")
+    written = f". Written to {report.folder}" if report.folder else ""
+    yield Text(printable(f"Errors in months, with 95 % bootstrap intervals{written}"), style="dim")
+
+
+def _errors_table(group: str, rows: "pd.DataFrame") -> Table:
+    """One group's errors, narrow enough for 80 columns; ``report.csv`` has the rest."""
+    table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    table.show_edge = False
+    table.add_column("", no_wrap=True)
+    for heading in ("n", "found", "MAE", "95 %", "RMSE", "bias", "<=12", "<=24", "in 90 %", "width"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows.to_dict("records"):
+        cells = [
+            f"{row['mae']:.2f}",
+            f"{row['mae_low']:.1f}-{row['mae_high']:.1f}",
+            f"{row['rmse']:.1f}",
+            f"{row['bias']:+.1f}",
+            *(f"{row[name]:.0%}" for name in ("within_12", "within_24")),
+            f"{row['coverage']:.1%}",
+            f"{row['width']:.0f}",
+        ]
+        shown = ("-" if "nan" in cell else cell for cell in cells)
+        table.add_row(str(row["level"]), f"{row['n']:,}", f"{row['found']:.0%}", *shown)
+    return table
 
 
 def _region_rows(bundle: Bundle) -> Iterator[tuple[object, ...]]:
@@ -126,3 +178,8 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def _one_decimal(value: float | str) -> str:
     return f"{value:.1f}" if isinstance(value, float) else "-"
+
+
+def _cell(value: object) -> str:
+    """Any text as the cell of a table: no markup, no control characters."""
+    return escape(printable(value))

@@ -69,6 +69,18 @@ class OutputFiles:
         self.note(path, hashlib.sha256(data).hexdigest())
         write_atomically(path, data)
 
+    def remove(self, path: Path) -> None:
+        """Take a file away if it is there as this command wrote it."""
+        if self.made(path):
+            path.unlink()
+
+    def remove_folder(self, folder: Path) -> None:
+        """Take a folder away that holds no file but the list of what this command made in it."""
+        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {WRITTEN}:
+            (folder / WRITTEN).unlink(missing_ok=True)
+            folder.rmdir()
+            self._written.pop(Path(os.path.realpath(folder)), None)
+
     def made(self, path: Path) -> bool:
         """Whether a file is there as this command wrote it."""
         place = Path(os.path.realpath(path))

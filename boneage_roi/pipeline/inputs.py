@@ -90,9 +90,18 @@ def read_table(csv: Path) -> "pd.DataFrame":
             raise error from None
 
 
+def manifest_items(table: "pd.DataFrame", folder: Path) -> list[Item]:
+    """The images of a manifest's rows, in order.
+
+    Args:
+        table: from :func:`read_table`.
+        folder: where the table lies; images in it are named as relative as the folder is.
+    """
+    return [_row(row, folder) for row in table.to_dict("records")]
+
+
 def _manifest(csv: Path) -> list[Item]:
-    table = read_table(csv)
-    return [_row(row, csv.parent) for row in table.to_dict("records")]
+    return manifest_items(read_table(csv), csv.parent)
 
 
 def _row(row: dict[Any, Any], folder: Path) -> Item:

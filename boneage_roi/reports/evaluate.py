@@ -1,31 +1,30 @@
 """Predict every hand of a manifest and report how far off the bone ages are."""
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
+from boneage_roi import __version__
 from boneage_roi.datasets.manifest import find_table
 from boneage_roi.errors import InputError
-from boneage_roi.files import write_atomically
 from boneage_roi.metrics import error_table
-from boneage_roi.pipeline.batch import RESULT_COLUMNS, predict_files, result_row
+from boneage_roi.outputs.csv import csv_header, csv_text
+from boneage_roi.outputs.files import OutputFiles
+from boneage_roi.outputs.records import result_columns, result_row
+from boneage_roi.outputs.table import TEXTS, result_frame
+from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item, list_inputs, read_table
+from boneage_roi.pipeline.inputs import Item, manifest_items, read_table
 from boneage_roi.pipeline.reader import BoneAgeReader
-from boneage_roi.reports.worst import save_worst
+from boneage_roi.progress import Progress, tracked
+from boneage_roi.reports.journal import Journal
+from boneage_roi.reports.worst import WorstPictures, worst_hands, write_worst
 
-COLUMNS = ("id", "boneage", "bundle", *RESULT_COLUMNS)
-"""Columns of ``predictions.csv``: a row a hand."""
+REPORT_FILES = ("predictions.csv", "report.csv", "report.json", "worst.csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,190 +32,205 @@ class Report:
     """An evaluation.
 
     Attributes:
-        predictions: a row a hand in the manifest's order, with ``COLUMNS``.
-        table: errors by group, see :func:`boneage_roi.metrics.error_table`.
+        predictions: a row a hand in the manifest's order: ``id``, ``boneage`` (true, months), ``bundle``, ``key`` (what
+            the prediction rests on, hashed) and the columns of :func:`boneage_roi.outputs.records.result_columns`.
+        errors: errors by group, see :func:`boneage_roi.metrics.error_table`.
+        worst: the hands with the largest errors, see :func:`boneage_roi.reports.worst.worst_hands`.
         bundle: name of the bundle and the start of its manifest's SHA-256.
-        folder: where the files of the report are.
-        worst: how many hands are in its ``worst.csv``.
+        folder: where the files of the report are; None when none were written.
     """
 
     predictions: pd.DataFrame
-    table: pd.DataFrame
+    errors: pd.DataFrame
+    worst: pd.DataFrame
     bundle: str
-    folder: Path
-    worst: int = 0
+    folder: Path | None = None
 
     @property
     def failures(self) -> pd.DataFrame:
         """The hands without a prediction."""
         return self.predictions[self.predictions["status"] != "ok"]
 
-    def print(self, console: Console | None = None) -> None:
-        """Show the errors, and every hand that could not be read."""
-        console = console or Console()
-        hands, failed = len(self.predictions), len(self.failures)
-        console.print(f"[bold]{self.bundle}[/bold]: {hands:,} hands, {hands - failed:,} predicted, {failed:,} failed")
-        for group, rows in self.table.groupby("group", sort=False):
-            console.print(_screen_table(str(group), rows))
-        for row in self.failures.itertuples():
-            console.print(f"failed: {row.message}", style="red", markup=False, soft_wrap=True)
-        if self.worst:
-            line = f"Worst hands ({self.worst:,}): {self.folder / 'worst.csv'}, drawn in worst/ beside it"
-            console.print(line, style="dim", markup=False, soft_wrap=True)
-        console.print(f"[dim]Errors in months, with 95 % bootstrap intervals. Written to {self.folder}[/dim]")
+
+@dataclass(eq=False)
+class _Reading:
+    """What is predicted with, and what came of it."""
+
+    reader: BoneAgeReader
+    bundle: str
+    regions: tuple[str, ...]
+    journal: Journal
+    pictures: WorstPictures
+    progress: Progress | None
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("id", "boneage", "bundle", "key", *result_columns(self.regions))
 
 
 def evaluate(
-    manifest: Path,
-    bundle: Path | None,
+    manifest: str | Path,
+    bundle: Bundle | str | Path | None = None,
     *,
     split: str | None = None,
-    output: Path,
+    output: str | Path | None = None,
     limit: int | None = None,
+    seed: int = 0,
     worst: int = 20,
     tta: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Report:
-    """Predict the hands of a manifest and write ``predictions.csv``, ``report.csv``, ``report.json`` and plots.
+    """Predict the hands of a manifest and measure the errors; writes files only when asked.
 
-    The hands with the largest errors are listed in ``worst.csv`` and drawn in ``worst/``.
-
-    Hands that the same bundle has already read into ``output/predictions.csv`` are not read again, so a stopped
-    evaluation goes on where it was.
+    Into ``output`` go ``predictions.csv``, ``report.csv``, ``report.json``, plots, and the hands with the largest
+    errors in ``worst.csv`` and ``worst/``. Hands that are in its ``predictions.csv`` already are not read again when
+    image, sex, native size, views, bundle and package are the same, so a stopped evaluation goes on where it was.
 
     Args:
         manifest: a manifest CSV with ``boneage``, or RSNA's layout.
-        bundle: folder of the bundle; None for the one that comes with the package.
+        bundle: a bundle or its folder; None for the one that comes with the package.
         split: only rows with this value in the column ``split``.
-        output: folder of the report.
-        limit: only the first so many rows.
-        worst: how many hands are listed and drawn; 0 for none.
+        output: folder of the report; None writes nothing.
+        limit: only so many hands, drawn at random.
+        seed: of ``limit``: the same seed draws the same hands.
+        worst: how many of the worst hands are listed and drawn; 0 for none.
         tta: test-time augmentation, see :class:`boneage_roi.pipeline.reader.BoneAgeReader`.
+        overwrite: write over files that no evaluation made; never over inputs.
+        progress: is told how many hands are done.
 
     Raises:
-        InputError: the manifest or the bundle cannot be used, the split is not in it, or a hand has no bone age.
+        InputError: the manifest or the bundle cannot be used, the split is not in it, a hand has no bone age, or a file
+            of the report would replace another's.
+
+    Example::
+
+        report = evaluate("manifest.csv", split="test")
+        report.errors[["group", "level", "n", "mae"]]
     """
-    hands, items = _labelled_hands(manifest, split, limit)
-    loaded = Bundle.load(bundle)
-    name = f"{loaded.manifest.name} {hashlib.sha256((loaded.path / 'manifest.json').read_bytes()).hexdigest()[:12]}"
-    name = name if tta else f"{name} without TTA"
-    predictor = BoneAgeReader(loaded, tta=tta)
-    predictions = _predict(predictor, name, hands, items, output / "predictions.csv")
-    drawn = save_worst(predictions, items, predictor, output, worst)
-    report = Report(predictions, error_table(predictions), name, output, drawn)
-    _write(report, manifest, split)
+    csv = find_table(Path(manifest))
+    hands = _labelled_hands(csv, split, limit, seed)
+    items = manifest_items(hands, csv.parent)
+    folder = None if output is None else Path(output)
+    outputs = OutputFiles("evaluate", [csv, *hands["path"]], overwrite=overwrite)
+    _claim(outputs, folder)
+    reader = BoneAgeReader(bundle, tta=tta)
+    reading = _Reading(
+        reader,
+        _bundle_name(reader.bundle, tta),
+        reader.regions,
+        Journal(folder / "predictions.csv" if folder else None),
+        WorstPictures(worst if folder else 0),
+        progress,
+    )
+    predictions = _predict(reading, hands, items)
+    report = Report(
+        predictions, error_table(predictions), worst_hands(predictions, worst, reading.regions), reading.bundle, folder
+    )
+    if folder:
+        _write(report, folder, outputs, reading, items, {"manifest": str(manifest), "split": split})
     return report
 
 
-def _labelled_hands(manifest: Path, split: str | None, limit: int | None) -> tuple[pd.DataFrame, list[Item]]:
-    """The chosen rows of a manifest and their images, in order."""
-    csv_path = find_table(manifest)
-    items = list_inputs([csv_path])
-    if items[0].error:
-        raise InputError(items[0].error)
-    table = read_table(csv_path)
+def _labelled_hands(csv: Path, split: str | None, limit: int | None, seed: int) -> pd.DataFrame:
+    """The chosen rows of a manifest, in its order."""
+    table = read_table(csv)
     chosen = pd.Series(True, index=table.index)
     if split is not None:
         if "split" not in table:
-            raise InputError(f"{csv_path}: no `split` column; use a manifest from `boneage-roi prepare`, or no --split")
+            raise InputError(f"{csv}: no `split` column; use a manifest from `boneage-roi prepare`, or no --split")
         chosen = table["split"] == split
         if not chosen.any():
             known = ", ".join(sorted(table["split"].dropna().astype(str).unique()))
-            raise InputError(f"{csv_path}: no hand with split {split!r}; the splits are {known}")
-    hands = table[chosen].head(limit) if limit else table[chosen]
+            raise InputError(f"{csv}: no hand with split {split!r}; the splits are {known}")
+    hands = table[chosen]
     unlabelled = hands[hands["boneage"].isna()]
     if len(unlabelled):
         first = unlabelled["id"].iloc[0]
         raise InputError(
-            f"{csv_path}: {len(unlabelled)} of {len(hands)} hands have no boneage (the first is {first}); "
+            f"{csv}: {len(unlabelled)} of {len(hands)} hands have no boneage (the first is {first}); "
             "give their bone age in months or take them out"
         )
-    return hands, [items[position] for position in hands.index]
+    if limit and limit < len(hands):
+        hands = hands.sample(n=limit, random_state=seed).sort_index()
+    return hands
 
 
-def _predict(
-    predictor: BoneAgeReader, name: str, hands: pd.DataFrame, items: Sequence[Item], path: Path
-) -> pd.DataFrame:
-    """A prediction a hand, from ``path`` when the same bundle made it; each new one is in the file at once."""
-    known = _known_rows(path, name)
-    write_atomically(path, _csv_text([dict(zip(COLUMNS, COLUMNS, strict=True)), *known.values()]))
-    todo = [
-        (hand, item)
-        for hand, item in zip(hands.itertuples(), items, strict=True)
-        if (item.path, item.sex or "") not in known
+def _claim(outputs: OutputFiles, folder: Path | None) -> None:
+    """Refuse a folder of somebody else's files before hours of work."""
+    if folder is None:
+        return
+    from boneage_roi.reports.plots import PLOTS
+
+    for name in (*REPORT_FILES, *PLOTS):
+        outputs.claim(folder / name)
+
+
+def _bundle_name(bundle: Bundle, tta: bool) -> str:
+    digest = hashlib.sha256((bundle.path / "manifest.json").read_bytes()).hexdigest()[:12]
+    return f"{bundle.manifest.name} {digest}" + ("" if tta else " without TTA")
+
+
+def _predict(reading: _Reading, hands: pd.DataFrame, items: Sequence[Item]) -> pd.DataFrame:
+    """A prediction a hand; each new one is in the journal at once."""
+    keys = [_key(item, reading.bundle) for item in items]
+    todo = [place for place, key in enumerate(keys) if key not in reading.journal.known]
+    outcomes = predict_files(reading.reader, [items[place] for place in todo])
+    with reading.journal.open(reading.columns) as keep:
+        for place, outcome in zip(todo, tracked(outcomes, "reading hands", len(todo), reading.progress), strict=True):
+            hand = hands.iloc[place]
+            start = {"id": hand["id"], "boneage": hand["boneage"], "bundle": reading.bundle, "key": keys[place]}
+            keep(start | result_row(outcome, reading.regions))
+            if outcome.bone_age is not None:
+                reading.pictures.offer(place, outcome.bone_age.months - hand["boneage"], outcome)
+    labels = zip(hands["id"], hands["boneage"], items, keys, strict=True)
+    reading.rows = [
+        reading.journal.known[key] | {"id": name, "boneage": age, "path": item.path} for name, age, item, key in labels
     ]
-    if todo:
-        outcomes = predict_files(predictor, [item for _, item in todo])
-        progress = track(outcomes, "reading hands", total=len(todo), console=Console(stderr=True))
-        with path.open("a", newline="", encoding="utf-8") as file:
-            for (hand, item), outcome in zip(todo, progress, strict=True):
-                row = {"id": hand.id, "boneage": hand.boneage, "bundle": name} | result_row(outcome)
-                known[item.path, item.sex or ""] = {column: str(row[column]) for column in COLUMNS}
-                file.write(_csv_text([row]))
-                file.flush()
-    labels = zip(hands["id"], hands["boneage"], items, strict=True)
-    rows = [known[item.path, item.sex or ""] | {"id": label, "boneage": age} for label, age, item in labels]
-    write_atomically(path, _csv_text([dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]))
-    return _read_predictions(path)
+    return result_frame(reading.rows, reading.columns, ("id", "bundle", "key", *TEXTS))
 
 
-def _known_rows(path: Path, bundle: str) -> dict[tuple[str, str], dict[str, object]]:
-    """Good rows of an earlier evaluation with the same bundle, by image and sex; failed hands get another try."""
-    if not path.is_file():
-        return {}
-    complete = path.read_text(encoding="utf-8").rpartition("\n")[0]  # a kill may have left half a line
-    rows = [row for row in csv.DictReader(io.StringIO(complete)) if set(row) == set(COLUMNS)]
-    kept = [row for row in rows if row["bundle"] == bundle and row["status"] == "ok"]
-    return {(row["path"], row["sex"]): dict(row) for row in kept}
+def _key(item: Item, bundle: str) -> str:
+    """Hash of all that a prediction rests on: the image's content, what the manifest says of it, bundle, package."""
+    try:
+        with Path(item.path).open("rb") as file:
+            image = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        image = "unreadable"
+    said = asdict(item) | {"image": image, "bundle": bundle, "package": __version__}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _csv_text(rows: Sequence[dict[str, object]]) -> str:
-    text = io.StringIO()
-    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def _read_predictions(path: Path) -> pd.DataFrame:
-    words = ("id", "bundle", "path", "status", "sex", "quality", "flags", "message")
-    frame = pd.read_csv(path, dtype=dict.fromkeys(words, str))
-    frame[list(words)] = frame[list(words)].fillna("")
-    return frame.astype({column: float for column in COLUMNS if column not in words})
-
-
-def _write(report: Report, manifest: Path, split: str | None) -> None:
+def _write(
+    report: Report,
+    folder: Path,
+    outputs: OutputFiles,
+    reading: _Reading,
+    items: Sequence[Item],
+    about: dict[str, str | None],
+) -> None:
     # Matplotlib takes a second to load, and only this needs it.
-    from boneage_roi.reports.plots import save_plots
+    from boneage_roi.reports.plots import draw_plots
 
-    write_atomically(report.folder / "report.csv", report.table.to_csv(index=False))
+    table = csv_header(reading.columns) + csv_text(reading.rows, reading.columns)
+    outputs.write(folder / "predictions.csv", table)
+    reading.journal.remove()
+    outputs.write(folder / "report.csv", report.errors.to_csv(index=False))
     content = {
         "bundle": report.bundle,
-        "manifest": str(manifest),
-        "split": split,
+        **about,
         "hands": len(report.predictions),
         "predicted": len(report.predictions) - len(report.failures),
         "failed": report.failures[["path", "message"]].to_dict("records"),
-        "errors": json.loads(report.table.to_json(orient="records")),
+        "errors": json.loads(report.errors.to_json(orient="records")),
     }
-    write_atomically(report.folder / "report.json", json.dumps(content, indent=2) + "\n")
-    save_plots(report.predictions, report.folder)
-
-
-def _screen_table(group: str, rows: pd.DataFrame) -> Table:
-    """One group's errors, narrow enough for 80 columns; ``report.csv`` has the rest."""
-    table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    table.show_edge = False
-    table.add_column("", no_wrap=True)
-    for heading in ("n", "found", "MAE", "95 %", "RMSE", "bias", "<=12", "<=24", "in 90 %", "width"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows.to_dict("records"):
-        cells = [
-            f"{row['mae']:.2f}",
-            f"{row['mae_low']:.1f}-{row['mae_high']:.1f}",
-            f"{row['rmse']:.1f}",
-            f"{row['bias']:+.1f}",
-            *(f"{row[name]:.0%}" for name in ("within_12", "within_24")),
-            f"{row['coverage']:.1%}",
-            f"{row['width']:.0f}",
-        ]
-        shown = ("-" if "nan" in cell else cell for cell in cells)
-        table.add_row(str(row["level"]), f"{row['n']:,}", f"{row['found']:.0%}", *shown)
-    return table
+    outputs.write(folder / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    for name, picture in draw_plots(report.predictions):
+        outputs.write(folder / name, picture)
+    missing = [place for place in report.worst.index if place not in reading.pictures]
+    again = predict_files(reading.reader, [items[place] for place in missing])
+    drawn = tracked(again, "drawing the worst hands", len(missing), reading.progress)
+    for place, outcome in zip(missing, drawn, strict=True):
+        reading.pictures.draw(place, outcome)
+    write_worst(report.worst, reading.pictures, folder, outputs)

@@ -1,7 +1,7 @@
-"""Plots of an error report, written as PNG files; see ``metrics`` for the columns of a table of predictions."""
+"""Plots of an error report, as PNG files; see ``metrics`` for the columns of a table of predictions."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -17,21 +17,25 @@ SEX_STYLE = {"F": ("#D55E00", "o", "girls"), "M": ("#0072B2", "^", "boys")}
 GREY = "#555555"
 
 
-def save_plots(predictions: pd.DataFrame, folder: Path) -> list[Path]:
+PLOTS = ("predicted-against-true.png", "bland-altman.png", "mae-by-age.png", "mae-by-region.png")
+
+
+def draw_plots(predictions: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
     """Draw every plot of the hands that have a prediction.
 
-    Returns:
-        The PNG files: predicted-against-true, bland-altman, mae-by-age, mae-by-region.
+    Yields:
+        The names of ``PLOTS`` and the content of each PNG file.
     """
     seen = predictions[predictions["bone_age_months"].notna()]
     table = error_table(predictions)
-    folder.mkdir(parents=True, exist_ok=True)
-    return [
-        _save(folder / "predicted-against-true.png", (6.5, 6.5), lambda axes: draw_predicted(axes, seen)),
-        _save(folder / "bland-altman.png", (8, 5), lambda axes: draw_bland_altman(axes, seen)),
-        _save(folder / "mae-by-age.png", (8, 5), lambda axes: draw_by_age(axes, table)),
-        _save(folder / "mae-by-region.png", (8, 4.5), lambda axes: draw_by_region(axes, table)),
-    ]
+    drawings: tuple[tuple[tuple[float, float], Callable[[Axes], None]], ...] = (
+        ((6.5, 6.5), lambda axes: draw_predicted(axes, seen)),
+        ((8, 5), lambda axes: draw_bland_altman(axes, seen)),
+        ((8, 5), lambda axes: draw_by_age(axes, table)),
+        ((8, 4.5), lambda axes: draw_by_region(axes, table)),
+    )
+    for name, (size, draw) in zip(PLOTS, drawings, strict=True):
+        yield name, _png(size, draw)
 
 
 def draw_predicted(axes: Axes, hands: pd.DataFrame) -> None:
@@ -109,11 +113,12 @@ def _bars(axes: Axes, places: np.ndarray, rows: pd.DataFrame, colour: str, label
         axes.text(place, 0.2, f"{count:,}", ha="center", va="bottom", fontsize=7, color="white", fontweight="bold")
 
 
-def _save(path: Path, size: tuple[float, float], draw: Callable[[Axes], None]) -> Path:
+def _png(size: tuple[float, float], draw: Callable[[Axes], None]) -> bytes:
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     draw(axes)
-    figure.savefig(path, dpi=150)
-    return path
+    content = BytesIO()
+    figure.savefig(content, dpi=150)
+    return content.getvalue()

@@ -1,28 +1,32 @@
 """A batch gives one outcome an input, in order, and goes on after what fails."""
 
 import csv
+import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from boneage_roi.errors import InputError, RejectedError
-from boneage_roi.pipeline.batch import (
-    RESULT_COLUMNS,
-    CsvWriter,
-    box_rows,
-    detect_files,
-    predict_files,
-    result_json,
-    result_row,
-)
+from boneage_roi.outputs.boxes import box_rows
+from boneage_roi.outputs.files import OutputFiles
+from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
+from boneage_roi.outputs.records import result_columns, result_record, result_row
+from boneage_roi.outputs.results import result_sink
+from boneage_roi.outputs.sink import opened
+from boneage_roi.pipeline.batch import Outcome, analyse_files, predict_files
 from boneage_roi.pipeline.inputs import Item, list_inputs
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
+
+REGIONS = ("carpal", "radius-ulna")
 
 
 class ToyPredictor:
     """Reads 100 months from every hand; breaks on images called ``crash``, rejects those called ``chest``."""
+
+    regions = REGIONS
 
     def analyse(self, radiograph: Radiograph) -> Analysis:
         if "crash" in radiograph.source:
@@ -52,17 +56,17 @@ def folder(tmp_path: Path) -> Path:
 def test_bad_inputs_become_rows_and_the_others_go_on(folder: Path) -> None:
     (folder / "broken.png").write_text("no image")
     items = list_inputs([folder / "crash.png", folder / "nowhere.png", folder / "broken.png", folder / "a.png"])
-    rows = [result_row(outcome) for outcome in predict_files(ToyPredictor(), items, sex="F")]
+    rows = [result_row(outcome, REGIONS) for outcome in predict_files(ToyPredictor(), items, sex="F")]
     assert [row["status"] for row in rows] == ["error", "error", "error", "ok"]
     assert "RuntimeError: first line second line" in rows[0]["message"]
     assert "no such file" in rows[1]["message"]
     assert "not an image" in rows[2]["message"]
-    assert all(tuple(row) == RESULT_COLUMNS for row in rows)
+    assert all(tuple(row) == result_columns(REGIONS) for row in rows)
 
 
 def test_row_and_json_say_the_same(folder: Path) -> None:
     (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "a.png"]), sex="F")
-    row, record = result_row(outcome), result_json(outcome)
+    row, record = result_row(outcome, REGIONS), result_record(outcome, REGIONS)
     assert (row["bone_age_months"], row["lower"], row["upper"], row["sex"]) == (100.0, 88.5, 111.5, "F")
     assert row["carpal_age"] == record["regions"]["carpal"] == pytest.approx(90)
     assert row["radius_ulna_age"] == ""
@@ -76,14 +80,14 @@ def test_a_rejected_image_has_reasons_and_no_age(folder: Path) -> None:
     (folder / "a.png").rename(folder / "chest.png")
     items = list_inputs([folder / "chest.png", folder / "b.png"])
     rejected, read = predict_files(ToyPredictor(), items, sex="F")
-    row, record = result_row(rejected), result_json(rejected)
+    row, record = result_row(rejected, REGIONS), result_record(rejected, REGIONS)
     assert row["status"] == row["quality"] == record["status"] == record["quality"] == "rejected"
-    assert row["bone_age_months"] == row["hand_age"] == ""
+    assert row["bone_age_months"] == row["carpal_age"] == ""
     assert "bone_age_months" not in record
     assert row["flags"] == "no child's hand recognised; cut off below the wrist"
     assert record["flags"] == ["no child's hand recognised", "cut off below the wrist"]
     assert row["message"] == record["message"] == f"{folder / 'chest.png'}: rejected: {row['flags']}"
-    assert result_row(read)["status"] == "ok"
+    assert result_row(read, REGIONS)["status"] == "ok"
 
 
 def test_a_folder_uses_its_manifest(folder: Path) -> None:
@@ -92,7 +96,7 @@ def test_a_folder_uses_its_manifest(folder: Path) -> None:
     items = list_inputs([folder])
     assert [(Path(item.path).name, item.sex) for item in items] == [("b.png", "M"), ("a.png", None)]
     outcomes = list(predict_files(ToyPredictor(), items, sex="F"))
-    assert [outcome.value and outcome.value.sex for outcome in outcomes] == ["M", "F"]
+    assert [outcome.bone_age and outcome.bone_age.sex for outcome in outcomes] == ["M", "F"]
 
 
 def test_a_manifest_restores_the_aspect_of_squashed_images(folder: Path) -> None:
@@ -123,32 +127,82 @@ def test_overlays_of_images_with_one_name_do_not_overwrite_each_other(folder: Pa
     (folder / "other").mkdir()
     (folder / "a.png").rename(folder / "other/b.png")
     items = [Item(str(folder / "b.png"), sex="F"), Item(str(folder / "other/b.png"), sex="M")]
-    list(predict_files(ToyPredictor(), items, overlays=folder / "overlays"))
-    pictures = sorted((folder / "overlays").iterdir())
+    run(items, PictureSink(folder / "overlays", items, OutputFiles("predict"), bone_age_overlay))
+    pictures = sorted((folder / "overlays").glob("*.png"))
     assert [path.name for path in pictures] == ["b-2.png", "b.png"]
     assert all(cv2.imread(str(path)) is not None for path in pictures)
 
 
 def test_boxes_come_back_in_radiograph_pixels(folder: Path) -> None:
-    (outcome,) = detect_files(ToyPredictor(), list_inputs([folder / "a.png"]), folder / "overlays")
+    (outcome,) = analyse_files(ToyPredictor(), list_inputs([folder / "a.png"]))
     (row,) = box_rows(outcome)
     assert row["region"] == "carpal"
     assert [row[name] for name in ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")] == [10, 20, 30, 20, 30, 40, 10, 40]
 
 
-def test_an_interrupted_table_keeps_its_rows(tmp_path: Path) -> None:
+def test_a_rejected_image_keeps_what_was_found_in_it(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "chest.png")
+    (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "chest.png"]))
+    assert outcome.analysis is not None
+    assert (outcome.status, outcome.bone_age) == ("rejected", None)
+    assert bone_age_overlay(outcome) is None
+
+
+def test_what_opencv_says_is_not_quoted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def analyse(self: ToyPredictor, radiograph: Radiograph) -> Analysis:
+        cv2.resize(radiograph.pixels, (0, 0))
+        raise AssertionError
+
+    monkeypatch.setattr(ToyPredictor, "analyse", analyse)
+    (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "a.png"]))
+    assert outcome.message == f"{folder / 'a.png'}: OpenCV fails in resize; export the radiograph again"
+
+
+def run(items: list[Item], *sinks: Any) -> None:
+    with opened(sinks) as write:
+        for outcome in predict_files(ToyPredictor(), items):
+            write(outcome)
+
+
+def test_every_kind_of_file_says_the_same(folder: Path) -> None:
+    items = list_inputs([folder / "a.png", folder / "nowhere.png"])
+    paths = [folder / "out" / name for name in ("ages.csv", "ages.json", "AGES.JSONL")]
+    run(items, *(result_sink(path, REGIONS, OutputFiles("predict")) for path in paths))
+    with paths[0].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == result_columns(REGIONS)
+    records = json.loads(paths[1].read_text())
+    assert [json.loads(line) for line in paths[2].read_text().splitlines()] == records
+    assert [row["path"] for row in rows] == [record["path"] for record in records] == [item.path for item in items]
+    assert [row["carpal_age"] for row in rows] == ["90.0", ""]
+    assert records[0]["regions"] == {"carpal": 90.0, "radius-ulna": None}
+    assert records[1]["message"] == rows[1]["message"] != ""
+
+
+def test_no_outcomes_are_valid_json(tmp_path: Path) -> None:
+    run([], result_sink(tmp_path / "ages.json", REGIONS, OutputFiles("predict")))
+    assert json.loads((tmp_path / "ages.json").read_text()) == []
+
+
+def test_a_wrong_ending_lists_the_right_ones(tmp_path: Path) -> None:
+    for name in ("ages.xlsx", "ages"):
+        with pytest.raises(InputError, match=r"ends in one of \.csv, \.json, \.jsonl"):
+            result_sink(tmp_path / name, REGIONS, OutputFiles("predict"))
+
+
+@pytest.mark.parametrize("name", ["ages.csv", "ages.json", "ages.jsonl"])
+def test_an_interrupted_file_keeps_its_rows(folder: Path, name: str) -> None:
     def interrupted() -> None:
-        with CsvWriter(tmp_path / "ages.csv", ("path", "status")) as writer:
-            writer.write([{"path": "a.png", "status": "ok"}])
+        with opened([result_sink(folder / name, REGIONS, OutputFiles("predict"))]) as write:
+            write(Outcome(Item("first.png"), message="first"))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert not (tmp_path / "ages.csv").exists()
-    with (tmp_path / "ages.csv.partial").open() as file:
-        assert [row["path"] for row in csv.DictReader(file)] == ["a.png"]
+    assert not (folder / name).exists()
+    assert "first.png" in (folder / f"{name}.partial").read_text()
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
-        CsvWriter(tmp_path, ("path",))
+        result_sink(tmp_path, REGIONS, OutputFiles("predict"))

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from boneage_roi.cli.terminal import report_lines
 from boneage_roi.errors import InputError
 from boneage_roi.reports import evaluate as module
-from boneage_roi.reports import plots, worst
+from boneage_roi.reports import plots
 from boneage_roi.reports.evaluate import evaluate
-from boneage_roi.reports.plots import save_plots
+from boneage_roi.reports.plots import PLOTS, draw_plots
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, RegionBox, RegionReading
 
 
@@ -22,7 +23,8 @@ class FakePredictor:
     seen: list[str] = []  # noqa: RUF012 - counted over all predictors of a test
 
     def __init__(self, bundle: object, *, tta: bool = True) -> None:
-        pass
+        self.bundle = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake"))
+        self.regions = ("hand", "carpal")
 
     def analyse(self, radiograph):
         mask = HandMask(np.ones(radiograph.pixels.shape, np.bool_), (36, 60), (36, 30), 1)
@@ -48,12 +50,10 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Hands 0, 10, 20 and 30 (errors 0, -2, +4, -8) and hand 60, in which no hand is found."""
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    monkeypatch.setattr(plots, "save_plots", lambda predictions, folder: [])  # slow, and tested by itself
+    monkeypatch.setattr(plots, "draw_plots", lambda predictions: [])  # slow, and tested by itself
     (bundle / "manifest.json").write_text("{}")
     FakePredictor.seen = []
-    monkeypatch.setattr(module, "BoneAgeReader", FakePredictor)
-    loaded = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake"))
-    monkeypatch.setattr(module, "Bundle", SimpleNamespace(load=lambda path: loaded))
+    monkeypatch.setattr(module, "BoneAgeReader", lambda _, tta=True: FakePredictor(bundle))
     picture = np.random.default_rng(0).integers(0, 255, (80, 72), dtype=np.uint8)
     lines = ["path,sex,boneage,split"]
     for name, error, split in ((0, 0, "test"), (10, -2, "test"), (20, 4, "test"), (30, -8, "train"), (60, 0, "test")):
@@ -67,22 +67,22 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_report_counts_every_hand_and_names_the_failed_one(manifest: Path, tmp_path: Path):
     report = evaluate(manifest, None, output=tmp_path / "out")
     assert report.predictions["id"].tolist() == ["0", "10", "20", "30", "60"]
-    overall = report.table.iloc[0]
+    overall = report.errors.iloc[0]
     assert (overall["n"], overall["found"], overall["mae"], overall["bias"]) == (4, 0.8, 3.5, -1.5)
     assert (overall["coverage"], overall["width"]) == (0.75, 10)
     written = json.loads((tmp_path / "out/report.json").read_text())
     assert (written["hands"], written["predicted"]) == (5, 4)
     assert "no hand found" in written["failed"][0]["message"]
-    hand = report.table[report.table["level"] == "hand"].iloc[0]
+    hand = report.errors[report.errors["level"] == "hand"].iloc[0]
     assert (hand["n"], hand["bias"]) == (4, 0.5)
 
 
 def test_report_files_are_there(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(plots, "save_plots", save_plots)
+    monkeypatch.setattr(plots, "draw_plots", draw_plots)
     report = evaluate(manifest, None, output=tmp_path / "out")
     table = pd.read_csv(tmp_path / "out/report.csv")
-    assert table["mae"].tolist() == pytest.approx(report.table["mae"].tolist(), nan_ok=True)
-    assert len(list((tmp_path / "out").glob("*.png"))) == 4
+    assert table["mae"].tolist() == pytest.approx(report.errors["mae"].tolist(), nan_ok=True)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == sorted(PLOTS)
 
 
 def test_only_the_split_asked_for(manifest: Path, tmp_path: Path):
@@ -94,7 +94,10 @@ def test_a_stopped_evaluation_goes_on(manifest: Path, tmp_path: Path):
     whole = evaluate(manifest, None, output=tmp_path / "out").predictions
     path = tmp_path / "out/predictions.csv"
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(lines[:2]) + "\n" + lines[2][:30])  # killed while it wrote the second hand
+    path.unlink()
+    (tmp_path / "out/predictions.csv.partial").write_text(
+        "\n".join(lines[:2]) + "\n" + lines[2][:30]
+    )  # killed while it wrote the second hand
     FakePredictor.seen = []
     again = evaluate(manifest, None, output=tmp_path / "out", worst=0).predictions
     assert FakePredictor.seen == ["10.png", "20.png", "30.png", "60.png"]
@@ -111,7 +114,8 @@ def test_another_bundle_reads_all_hands_again(manifest: Path, tmp_path: Path):
 
 def test_printed_report_shows_errors_and_failures(manifest: Path, tmp_path: Path):
     console = Console(record=True, width=150)
-    evaluate(manifest, None, output=tmp_path / "out").print(console)
+    for line in report_lines(evaluate(manifest, None, output=tmp_path / "out")):
+        console.print(line, soft_wrap=True)
     text = console.export_text()
     assert "5 hands, 4 predicted, 1 failed" in text
     overall = next(line for line in text.splitlines() if line.split()[:1] == ["all"])
@@ -122,9 +126,8 @@ def test_printed_report_shows_errors_and_failures(manifest: Path, tmp_path: Path
 
 
 def test_worst_hands_are_listed_and_drawn(manifest: Path, tmp_path: Path):
-    assert evaluate(manifest, None, output=tmp_path / "out", worst=2).worst == 2
+    assert len(evaluate(manifest, None, output=tmp_path / "out", worst=2).worst) == 2
     table = pd.read_csv(tmp_path / "out/worst.csv", dtype={"id": str})
-    assert tuple(table) == worst.COLUMNS
     first = table.iloc[0]
     assert first[["rank", "id", "sex", "boneage", "flags"]].tolist() == [1, "30", "M", 88, "inverted"]
     assert first[["bone_age_months", "error", "lower", "upper"]].tolist() == [80, -8, 75, 85]
@@ -144,17 +147,54 @@ def test_earlier_pictures_are_replaced_and_nothing_else(manifest: Path, tmp_path
     evaluate(manifest, None, output=out, worst=1)
     assert pictures(out) == ["01-30.png", "notes.txt"]
     (out / "worst/notes.txt").unlink()
-    assert evaluate(manifest, None, output=out, worst=0).worst == 0
+    assert evaluate(manifest, None, output=out, worst=0).worst.empty
     assert not (out / "worst.csv").exists()
     assert not (out / "worst").exists()
 
 
-def test_a_worst_hand_whose_image_is_gone_has_no_picture(manifest: Path, tmp_path: Path):
+def test_a_hand_whose_image_is_gone_has_failed(manifest: Path, tmp_path: Path):
+    """Its old prediction may be another image's."""
     evaluate(manifest, None, output=tmp_path / "out")
     (tmp_path / "30.png").unlink()
+    report = evaluate(manifest, None, output=tmp_path / "out", worst=2)
+    assert report.failures["id"].tolist() == ["30", "60"]
+    assert pictures(tmp_path / "out") == ["01-20.png", "02-10.png"]
+
+
+def test_no_hand_is_read_twice_for_its_picture(manifest: Path, tmp_path: Path):
     evaluate(manifest, None, output=tmp_path / "out", worst=2)
-    assert pd.read_csv(tmp_path / "out/worst.csv")["overlay"].fillna("").tolist() == ["", "02-20.png"]
-    assert pictures(tmp_path / "out") == ["02-20.png"]
+    assert sorted(FakePredictor.seen) == ["0.png", "10.png", "20.png", "30.png", "60.png"]
+
+
+def test_a_known_hand_without_a_picture_is_drawn(manifest: Path, tmp_path: Path):
+    evaluate(manifest, None, output=tmp_path / "out", worst=0)
+    FakePredictor.seen = []
+    evaluate(manifest, None, output=tmp_path / "out", worst=1)
+    assert FakePredictor.seen == ["60.png", "30.png"]
+    assert pictures(tmp_path / "out") == ["01-30.png"]
+
+
+def test_without_an_output_nothing_is_written(manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    before = sorted(tmp_path.rglob("*"))
+    report = evaluate(manifest, None, worst=2)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert report.folder is None
+    assert report.worst["id"].tolist() == ["30", "20"]
+    assert report.predictions["bone_age_months"].tolist()[:4] == [50, 60, 70, 80]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_limit_draws_at_random_with_a_seed(manifest: Path):
+    drawn = [tuple(evaluate(manifest, None, limit=2, seed=seed).predictions["id"]) for seed in range(8)]
+    assert len(set(drawn)) > 1
+    assert all(len(ids) == 2 for ids in drawn)
+    assert drawn[3] == tuple(evaluate(manifest, None, limit=2, seed=3).predictions["id"])
+
+
+def test_progress_is_told(manifest: Path):
+    told: list[tuple[str, int, int]] = []
+    evaluate(manifest, None, progress=lambda *state: told.append(state))
+    assert told == [("reading hands", done, 5) for done in range(6)]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +212,7 @@ def test_any_id_gives_a_safe_file_name(manifest: Path, tmp_path: Path, name: str
 
 
 def pictures(report: Path) -> list[str]:
-    return sorted(path.name for path in (report / "worst").iterdir())
+    return sorted(path.name for path in (report / "worst").iterdir() if not path.name.startswith("."))
 
 
 @pytest.mark.parametrize(
