@@ -16,6 +16,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from boneage_roi.errors import InputError, RejectedError
+    from boneage_roi.growth.finding import Finding
     from boneage_roi.imaging.reading import read_radiograph
     from boneage_roi.outputs.table import predict_table
     from boneage_roi.pipeline.bundle import Bundle
@@ -29,6 +30,7 @@ _HOMES = {
     "BoneAge": "values",
     "BoneAgeReader": "pipeline.reader",
     "Bundle": "pipeline.bundle",
+    "Finding": "growth.finding",
     "InputError": "errors",
     "REGIONS": "regions",
     "Radiograph": "values",
@@ -48,6 +50,7 @@ __all__ = [
     "BoneAge",
     "BoneAgeReader",
     "Bundle",
+    "Finding",
     "InputError",
     "Radiograph",
     "Region",

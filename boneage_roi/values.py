@@ -4,6 +4,7 @@ Points are (x, y) in pixels, x to the right, y down; the centre of the first pix
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 import cv2
@@ -92,6 +93,11 @@ class Radiograph:
         chronological_age: months, or None.
         laterality: "L", "R" or None.
         pixel_spacing: (row, column) millimetres, or None.
+        birth_date: None when it is not known.
+        study_date: None when it is not known.
+        height_cm: standing height on the day of the study, or None.
+        patient: what tells one child from another, such as a DICOM file's PatientID; None when nobody said. No message
+            shows it.
     """
 
     pixels: FloatImage
@@ -100,6 +106,10 @@ class Radiograph:
     chronological_age: float | None = None
     laterality: Laterality | None = None
     pixel_spacing: tuple[float, float] | None = None
+    birth_date: date | None = field(default=None, repr=False)
+    study_date: date | None = None
+    height_cm: float | None = None
+    patient: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

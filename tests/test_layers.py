@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "boneage_roi"
 
 ROWS = (
-    {"errors", "regions", "values", "files", "metrics", "onnx_check", "onnx_session"},
+    {"errors", "ages", "regions", "values", "files", "metrics", "onnx_check", "onnx_session"},
     {"configs", "imaging"},
     {"datasets", "learning"},
     {"runs"},

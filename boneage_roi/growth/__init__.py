@@ -3,8 +3,9 @@
 Reference tables live here and nowhere else; every result names the one it rests on. Ages are months.
 """
 
-from boneage_roi.growth.ages import chronological_age, parse_age, parse_date
+from boneage_roi.ages import chronological_age, parse_age, parse_date
 from boneage_roi.growth.comparison import Change, Comparison, Study, compare
+from boneage_roi.growth.finding import Finding
 from boneage_roi.growth.height import AdultHeight, adult_height
 from boneage_roi.growth.relation import Determination, Relation, relate
 from boneage_roi.growth.tables import (
@@ -26,6 +27,7 @@ __all__ = [
     "Change",
     "Comparison",
     "Determination",
+    "Finding",
     "GrowthRow",
     "GrowthTable",
     "HeightRow",

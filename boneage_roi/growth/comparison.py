@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, pairwise
 
+from boneage_roi.ages import DAYS_A_MONTH, check_interval, checked_age
 from boneage_roi.errors import InputError
-from boneage_roi.growth.ages import DAYS_A_MONTH, check_interval, checked_age
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 import math
 from dataclasses import dataclass
 
+from boneage_roi.ages import check_interval, checked_age, checked_height
 from boneage_roi.errors import InputError
-from boneage_roi.growth.ages import check_interval, checked_age
 from boneage_roi.growth.tables import Group, HeightTable, NoValue, check_sex, height_table
 from boneage_roi.values import Sex
 
 GROUP_MONTHS = 12.0
 """A bone age this far ahead of the chronological age, or behind it, has tables of its own."""
-
-_SHORTEST, _TALLEST = 30.0, 250.0  # cm; what lies outside is a mistake of units
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,7 @@ def adult_height(
         >>> adult_height(150, 160, 180, "M").words
         "no adult height: the bone age is above the table's range (72 to 156 months)"
     """
-    if not _SHORTEST <= height_cm <= _TALLEST:
-        raise InputError(f"height {height_cm:g}: centimetres between {_SHORTEST:g} and {_TALLEST:g} are needed")
+    checked_height(height_cm)
     if (lower is None) != (upper is None):
         raise InputError("interval of the bone age: both ends are needed, or neither")
     interval = (bone_age_months if lower is None else lower, bone_age_months if upper is None else upper)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from boneage_roi.growth.ages import check_interval, checked_age
+from boneage_roi.ages import check_interval, checked_age
 from boneage_roi.growth.tables import NoValue, check_sex, growth_table
 from boneage_roi.values import Sex
 

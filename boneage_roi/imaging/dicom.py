@@ -6,7 +6,7 @@ No message quotes what the header says of the patient.
 import contextlib
 import re
 import zlib
-from datetime import datetime
+from datetime import date
 from io import BytesIO
 from typing import Any, cast
 
@@ -14,15 +14,13 @@ from pydicom import Dataset, dcmread
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from boneage_roi.ages import checked_height, chronological_age, parse_age, parse_date
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.dicom_pixels import displayed_pixels
 from boneage_roi.imaging.files import LARGEST_FILE
 from boneage_roi.imaging.intensity import stretch
 from boneage_roi.imaging.size import check_size, with_aspect
 from boneage_roi.values import FloatImage, Laterality, Radiograph, Sex
-
-DAYS_A_MONTH = 365.25 / 12
-MONTHS = {"Y": 12.0, "M": 1.0, "W": 7 / DAYS_A_MONTH, "D": 1 / DAYS_A_MONTH}
 
 
 def read_dicom(data: bytes) -> Radiograph:
@@ -32,7 +30,7 @@ def read_dicom(data: bytes) -> Radiograph:
     square: where rows and columns lie differently far apart, one side is made longer.
 
     Returns:
-        The radiograph with sex, age, laterality and pixel spacing where the header tells them.
+        The radiograph with sex, age, dates, height, patient, laterality and pixel spacing where the header tells them.
 
     Raises:
         InputError: damaged, no image, several frames, pixels that cannot be decoded, or an image too small, too large
@@ -47,6 +45,10 @@ def read_dicom(data: bytes) -> Radiograph:
         chronological_age=_age(header),
         laterality=_laterality(header),
         pixel_spacing=spacing,
+        birth_date=_date(header, "PatientBirthDate"),
+        study_date=_study_date(header),
+        height_cm=_height(header),
+        patient=str(_value(header, "PatientID") or "").strip() or None,
     )
 
 
@@ -126,15 +128,29 @@ def _age(header: Dataset) -> float | None:
 
     De-identified files often keep the age and carry a made-up birth date.
     """
-    match = re.fullmatch(r"(\d{1,3})([YMWD])", str(_value(header, "PatientAge") or "").strip().upper())
-    stated = int(match[1]) * MONTHS[match[2]] if match else None
-    born, seen = _date(header, "PatientBirthDate"), _date(header, "StudyDate") or _date(header, "AcquisitionDate")
-    dated = (seen - born).days / DAYS_A_MONTH if born and seen and seen >= born else None
+    stated = dated = None
+    text = str(_value(header, "PatientAge") or "").strip()
+    if re.fullmatch(r"\d{1,3}[YMWD]", text, re.ASCII | re.IGNORECASE):  # a bare number may be years
+        stated = parse_age(text)
+    born, seen = _date(header, "PatientBirthDate"), _study_date(header)
+    if born and seen:
+        with contextlib.suppress(InputError):
+            dated = chronological_age(born, seen)
     return dated if dated is not None and (stated is None or abs(dated - stated) <= 12) else stated
 
 
-def _date(header: Dataset, keyword: str) -> datetime | None:
-    try:
-        return datetime.strptime(str(_value(header, keyword) or "")[:8], "%Y%m%d")
-    except ValueError:
-        return None
+def _height(header: Dataset) -> float | None:
+    """Centimetres of PatientSize, which is metres."""
+    with contextlib.suppress(TypeError, ValueError):  # InputError is a ValueError: another unit, or no height
+        return round(checked_height(100 * float(_value(header, "PatientSize"))), 2)
+    return None
+
+
+def _study_date(header: Dataset) -> date | None:
+    return _date(header, "StudyDate") or _date(header, "AcquisitionDate")
+
+
+def _date(header: Dataset, keyword: str) -> date | None:
+    with contextlib.suppress(InputError):
+        return parse_date(str(_value(header, keyword) or "")[:8])
+    return None

@@ -2,12 +2,15 @@
 
 import warnings
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.ages import checked_age, checked_height
+from boneage_roi.ages import chronological_age as age_on
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.files import LARGEST_FILE, foreign_kind, read_file, unreadable
 from boneage_roi.imaging.intensity import stretch
@@ -17,9 +20,6 @@ from boneage_roi.values import Radiograph, parse_sex
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".tif", ".tiff", ".bmp", ".gif", *DICOM_SUFFIXES)
-OLDEST = 1440
-"""Months; a chronological age above it is a mistake."""
-
 DICOM_STARTS = (b"\x02\0", b"\x08\0", b"\0\x08")
 """The groups, little or big endian, that a DICOM file without preamble begins with."""
 
@@ -34,6 +34,10 @@ def read_radiograph(
     sex: str | None = None,
     chronological_age: float | None = None,
     native_size: tuple[int, int] | None = None,
+    birth_date: date | None = None,
+    study_date: date | None = None,
+    height_cm: float | None = None,
+    patient: str | None = None,
 ) -> Radiograph:
     """Read one radiograph, stretched to 0..1 between the 0.1st and the 99.9th percentile.
 
@@ -45,9 +49,12 @@ def read_radiograph(
             depth, grey or colour) or DICOM, known by content, not by name. Or an array, grey (H, W) or RGB (H, W, 3)
             of whole or real numbers; or a Radiograph, which is checked.
         sex: M, F, male or female; None takes what a DICOM header says.
-        chronological_age: months; None takes what a DICOM header says.
+        chronological_age: months; None takes what the dates say, or a DICOM header.
         native_size: (width, height) before someone squashed the image. When its aspect differs by more than 1 %, the
             image is resized to it, one side growing: 299 x 299 of 1514 x 2044 becomes 299 x 404.
+        birth_date, study_date: give the chronological age; None takes what a DICOM header says.
+        height_cm: standing height; None takes what a DICOM header says.
+        patient: what tells one child from another; None takes a DICOM header's PatientID.
 
     Returns:
         The radiograph; its ``source`` is the path, ``<bytes>``, the file's name or ``<array>``.
@@ -55,14 +62,16 @@ def read_radiograph(
     Raises:
         InputError: no such file, a folder, a pipe or a device, empty, over 512 MB, not an image, damaged, blank, of
             several pages or frames, a side under 64 px, or over 50 megapixels; an array of another shape or type; a
-            sex or an age that is none.
+            sex, an age or a height that is none.
 
     >>> read_radiograph("examples/girl-10y.png", sex="f").sex
     'F'
     """
     known = parse_sex(sex)
-    if chronological_age is not None and not 0 <= chronological_age <= OLDEST:
-        raise InputError(f"chronological age {chronological_age!r}: give months from 0 to {OLDEST}")
+    if chronological_age is not None:
+        checked_age(chronological_age, "chronological age")
+    if height_cm is not None:
+        checked_height(height_cm)
     name = _name(source)
     try:
         radiograph = _read(source)
@@ -70,8 +79,22 @@ def read_radiograph(
             radiograph = restore_aspect(radiograph, native_size)
     except InputError as error:
         raise error if str(error).startswith(name) else InputError(f"{name}: {error}") from error
-    age = radiograph.chronological_age if chronological_age is None else chronological_age
-    return replace(radiograph, source=name, sex=known or radiograph.sex, chronological_age=age)
+    born, seen = birth_date or radiograph.birth_date, study_date or radiograph.study_date
+    if chronological_age is None and born and seen and (birth_date or study_date):
+        try:
+            chronological_age = age_on(born, seen)
+        except InputError:  # its message tells the birth date, which may be the header's
+            raise InputError(f"{name}: the study date {seen} is no date in the life of this child") from None
+    return replace(
+        radiograph,
+        source=name,
+        sex=known or radiograph.sex,
+        chronological_age=radiograph.chronological_age if chronological_age is None else chronological_age,
+        birth_date=born,
+        study_date=seen,
+        height_cm=radiograph.height_cm if height_cm is None else height_cm,
+        patient=patient or radiograph.patient,
+    )
 
 
 def _name(source: Source) -> str:

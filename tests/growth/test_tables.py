@@ -126,6 +126,7 @@ def test_a_wrong_name_lists_the_right_ones(find: object) -> None:
 
 def test_the_examples_in_the_docstrings() -> None:
     modules = [module.name for module in pkgutil.iter_modules(boneage_roi.growth.__path__, "boneage_roi.growth.")]
+    modules.append("boneage_roi.ages")
     results = {name: doctest.testmod(importlib.import_module(name)) for name in modules}
-    assert len(results) == 5
+    assert len(results) == 6
     assert all(result.attempted and not result.failed for result in results.values())

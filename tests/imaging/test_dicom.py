@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -351,6 +352,34 @@ def test_header_that_makes_no_sense_does_not_hide_the_image(tmp_path: Path) -> N
 def test_age(read: Read, age: str, birth: str, months: float) -> None:
     dates = {"PatientAge": age, "PatientBirthDate": birth, "StudyDate": "20200115"}
     assert read(header(DEEP, **dates)).chronological_age == pytest.approx(months, abs=0.1)
+
+
+def test_dates_height_and_patient(read: Read) -> None:
+    facts = {"PatientBirthDate": "20100210", "StudyDate": "20200625", "PatientSize": "1.425", "PatientID": " P7 "}
+    radiograph = read(header(DEEP, **facts))
+    assert (radiograph.birth_date, radiograph.study_date) == (date(2010, 2, 10), date(2020, 6, 25))
+    assert (radiograph.height_cm, radiograph.patient) == (142.5, "P7")
+    assert radiograph.chronological_age == 124.5  # 15 of the 30 days to 10 July
+    assert "P7" not in repr(radiograph)
+    assert "2010" not in repr(radiograph)
+
+
+@pytest.mark.parametrize("size", ["142.5", "0", "", "-1.4"])
+def test_a_height_in_another_unit_is_none(read: Read, size: str) -> None:
+    assert read(header(DEEP, PatientSize=size)).height_cm is None
+
+
+def test_dates_that_a_caller_knows_give_the_age(tmp_path: Path) -> None:
+    path = tmp_path / "hand.dcm"
+    path.write_bytes(dicom(header(DEEP, PatientAge="009Y", PatientBirthDate="20100115", StudyDate="20200115")))
+    assert read_radiograph(path, study_date=date(2020, 7, 15)).chronological_age == 126
+    assert read_radiograph(path, birth_date=date(2011, 1, 15)).chronological_age == 108
+    assert read_radiograph(path, birth_date=date(2011, 1, 15), chronological_age=90).chronological_age == 90
+    with pytest.raises(InputError, match=r"hand.dcm: the study date 2009-01-01 is no date in the life") as caught:
+        read_radiograph(path, study_date=date(2009, 1, 1))
+    assert "2010" not in str(caught.value)
+    with pytest.raises(InputError, match=r"height 1\.4: centimetres between 30 and 250"):
+        read_radiograph(path, height_cm=1.4)
 
 
 def refusal(read: Read, dataset: Dataset) -> str:

@@ -1,4 +1,4 @@
-"""Ages and dates: what people write, and how old a child was."""
+"""Ages, dates and heights: what people write, and how old a child was."""
 
 import math
 import re
@@ -6,6 +6,9 @@ from calendar import monthrange
 from datetime import MAXYEAR, date
 
 from boneage_roi.errors import InputError
+
+HEIGHTS_CM = (30.0, 250.0)
+"""A height outside is a mistake of units."""
 
 OLDEST = 1440
 """Months: a higher age is a mistake."""
@@ -105,6 +108,18 @@ def checked_age(months: float, what: str) -> float:
     if not 0 <= months <= OLDEST:
         raise InputError(f"{what}: {months:g} months; an age lies between 0 and {OLDEST} (120 years)")
     return months
+
+
+def checked_height(height_cm: float) -> float:
+    """The height itself, in cm.
+
+    Raises:
+        InputError: it is not a number from 30 to 250.
+    """
+    low, high = HEIGHTS_CM
+    if not low <= height_cm <= high:
+        raise InputError(f"height {height_cm:g}: centimetres between {low:g} and {high:g} are needed")
+    return height_cm
 
 
 def check_interval(bone_age: float, lower: float, upper: float) -> None:
