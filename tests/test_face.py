@@ -120,7 +120,7 @@ def test_a_source_that_is_none_says_why(reader: br.BoneAgeReader, source: object
 def test_a_chronological_age_that_is_none(reader: br.BoneAgeReader) -> None:
     assert reader.predict(GIRL, sex="F", chronological_age=124).chronological_age == 124
     for age in (-1, 1500, float("nan")):
-        with pytest.raises(br.InputError, match="give months from 0 to 1440"):
+        with pytest.raises(br.InputError, match="an age lies between 0 and 1440"):
             reader.predict(GIRL, sex="F", chronological_age=age)
 
 
