@@ -98,6 +98,7 @@ class Radiograph:
         height_cm: standing height on the day of the study, or None.
         patient: what tells one child from another, such as a DICOM file's PatientID; None when nobody said. No message
             shows it.
+        aspect_known: whether its aspect is right for sure, because a pixel spacing or a native size said so.
     """
 
     pixels: FloatImage
@@ -110,6 +111,7 @@ class Radiograph:
     study_date: date | None = None
     height_cm: float | None = None
     patient: str | None = field(default=None, repr=False)
+    aspect_known: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,12 +165,18 @@ class RegionBox:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Where the hand and its regions are in a radiograph: what a reading, an overlay and the quality gate rest on."""
+    """Where the hand and its regions are in a radiograph: what a reading, an overlay and the quality gate rest on.
+
+    Attributes:
+        radiograph: with its aspect restored, where the hand looked squashed.
+        wide: how many times too wide (below 1: too high) the hand looked before; 1 where nothing was restored.
+    """
 
     radiograph: Radiograph
     mask: HandMask
     frame: HandFrame
     boxes: tuple[RegionBox, ...]
+    wide: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

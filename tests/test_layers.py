@@ -13,7 +13,7 @@ ROWS = (
     {"configs", "imaging"},
     {"datasets", "learning"},
     {"runs"},
-    {"segmentation", "detection", "quality", "regional_models", "fusion"},
+    {"segmentation", "aspect", "detection", "quality", "regional_models", "fusion"},
     {"pipeline"},
     {"explain", "growth"},
     {"outputs"},

@@ -48,6 +48,21 @@ class DetectorConfig(_Strict):
     batch: Count = 8
 
 
+class AspectConfig(_Strict):
+    """The network that measures the aspect.
+
+    Attributes:
+        size: side of the square view that it sees.
+        hands: the most that it learns from.
+    """
+
+    size: Count = 112
+    hands: Count = 4000
+    epochs: Count = 10
+    batch: Count = 32
+    learning_rate: Rate = 1e-3
+
+
 class RoundConfig(_Strict):
     """One cycle of learning rates of a region's CNN; the next round goes on with its weights.
 
@@ -118,6 +133,7 @@ class TrainConfig(_Strict):
     split: SplitConfig = SplitConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     detector: DetectorConfig = DetectorConfig()
+    aspect: AspectConfig = AspectConfig()
     regions: Annotated[dict[RegionName, RegionConfig], Field(min_length=1)]
     fusion: FusionConfig = FusionConfig()
 

@@ -49,6 +49,7 @@ def read_dicom(data: bytes) -> Radiograph:
         study_date=_study_date(header),
         height_cm=_height(header),
         patient=str(_value(header, "PatientID") or "").strip() or None,
+        aspect_known=spacing is not None,
     )
 
 

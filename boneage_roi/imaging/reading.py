@@ -76,7 +76,7 @@ def read_radiograph(
     try:
         radiograph = _read(source)
         if native_size is not None:
-            radiograph = restore_aspect(radiograph, native_size)
+            radiograph = replace(restore_aspect(radiograph, native_size), aspect_known=True)
     except InputError as error:
         raise error if str(error).startswith(name) else InputError(f"{name}: {error}") from error
     born, seen = birth_date or radiograph.birth_date, study_date or radiograph.study_date
@@ -155,7 +155,17 @@ def _checked(radiograph: Radiograph) -> Radiograph:
 
 def restore_aspect(radiograph: Radiograph, native_size: tuple[int, int]) -> Radiograph:
     """Undo a squash: give the pixels the aspect of ``native_size`` (width, height) by making one side longer."""
-    pixels = with_aspect(radiograph.pixels, native_size[0] / native_size[1])
+    return _with_aspect(radiograph, native_size[0] / native_size[1])
+
+
+def undo_squash(radiograph: Radiograph, wide: float) -> Radiograph:
+    """Make a radiograph that is ``wide`` times too wide (below 1: too high) right by making one side longer."""
+    height, width = radiograph.pixels.shape
+    return _with_aspect(radiograph, width / height / wide)
+
+
+def _with_aspect(radiograph: Radiograph, aspect: float) -> Radiograph:
+    pixels = with_aspect(radiograph.pixels, aspect)
     if pixels is radiograph.pixels:
         return radiograph
     return replace(radiograph, pixels=pixels, pixel_spacing=None)  # the header's spacing was the native image's

@@ -65,6 +65,17 @@ class FinderSpec(_Part):
     regions: tuple[RegionName, ...] = ()
 
 
+class AspectSpec(_Part):
+    """The network that measures a hand's aspect.
+
+    Attributes:
+        limit: a hand that is wrong by more than this is taken for squashed; a natural logarithm of width over height.
+    """
+
+    file: FileName = "aspect.onnx"
+    limit: Annotated[float, Field(gt=0, le=1)]
+
+
 class NetworkSpec(_Part):
     """The network of a region, and how it was trained to see its crops.
 
@@ -114,6 +125,7 @@ class BundleManifest(_Part):
     Attributes:
         frame_size: (height, width) of the hand frame, pixels.
         steps: what is done to every frame before regions are found, in order, see :mod:`boneage_roi.imaging.steps`.
+        aspect: what measures whether a hand is squashed; None believes every image.
         networks: one a region, in the order in which the fusion was trained.
         views: what test-time augmentation looks at; the first is all that is looked at without it.
         metrics: what was measured, each with the split that it was measured on.
@@ -127,6 +139,7 @@ class BundleManifest(_Part):
     frame_size: tuple[Pixels, Pixels]
     steps: tuple[str, ...] = ()
     segmenter: SegmenterSpec
+    aspect: AspectSpec | None = None
     finder: FinderSpec
     networks: Annotated[tuple[NetworkSpec, ...], Field(min_length=1)]
     grid: GridSpec = GridSpec()
@@ -173,10 +186,12 @@ class BundleManifest(_Part):
     @property
     def needed_files(self) -> tuple[str, ...]:
         """The files that a bundle of this shape must have, beside its manifest."""
+        aspect = () if self.aspect is None else (self.aspect.file,)
         finder = () if self.finder.file is None else (self.finder.file,)
         networks = (network.file for network in self.networks)
         fusion = FUSION_FILES[self.fusion.kind]
-        return (self.segmenter.file, *finder, *networks, *fusion, "intervals.json", "quality.json", "MODEL_CARD.md")
+        others = ("intervals.json", "quality.json", "MODEL_CARD.md")
+        return (self.segmenter.file, *aspect, *finder, *networks, *fusion, *others)
 
 
 def read_manifest(path: Path) -> BundleManifest:

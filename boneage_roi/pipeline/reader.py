@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from boneage_roi.aspect.runtime import AspectMeter
 from boneage_roi.detection.finders import open_finder
 from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
-from boneage_roi.imaging.reading import Source, read_radiograph
+from boneage_roi.imaging.reading import Source, read_radiograph, undo_squash
 from boneage_roi.imaging.steps import apply_steps
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.quality.gate import Gate, Verdict
@@ -18,25 +19,31 @@ from boneage_roi.quality.measures import disagreement, measure, parts
 from boneage_roi.regional_models.crops import Crops, View
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.segmentation.runtime import Segmenter
-from boneage_roi.values import Analysis, BoneAge, HandMask, Radiograph, RegionReading, Sex, parse_sex
+from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionReading, Sex, parse_sex
+
+ASPECTS = ("auto", "as-is")
 
 
-def load(bundle: Bundle | str | Path | None = None, *, tta: bool = True, threads: int | None = None) -> "BoneAgeReader":
+def load(
+    bundle: Bundle | str | Path | None = None, *, tta: bool = True, aspect: str = "auto", threads: int | None = None
+) -> "BoneAgeReader":
     """Open a bundle: its networks are read once, and then serve any number of radiographs.
 
     Args:
         bundle: a bundle or its folder; None is the shipped one.
         tta: test-time augmentation: read every region in all views of the bundle, which is a little more accurate and
             slower.
+        aspect: ``auto`` restores the aspect of a hand that looks squashed, unless a native size or a pixel spacing says
+            what it is; ``as-is`` believes every image. A bundle without a network for it believes them too.
         threads: how many a network may use; None is one a core.
 
     Raises:
-        InputError: the bundle cannot be used.
+        InputError: the bundle cannot be used, or the aspect is neither.
 
     >>> load(tta=False).regions
     ('hand', 'radius-ulna', 'carpal', 'metacarpal', 'phalanx', 'epiphysis')
     """
-    return BoneAgeReader(bundle, tta=tta, threads=threads)
+    return BoneAgeReader(bundle, tta=tta, aspect=aspect, threads=threads)
 
 
 class BoneAgeReader:
@@ -48,13 +55,23 @@ class BoneAgeReader:
     """
 
     def __init__(
-        self, bundle: Bundle | str | Path | None = None, *, tta: bool = True, threads: int | None = None
+        self,
+        bundle: Bundle | str | Path | None = None,
+        *,
+        tta: bool = True,
+        aspect: str = "auto",
+        threads: int | None = None,
     ) -> None:
+        if aspect not in ASPECTS:
+            raise InputError(f"aspect {aspect!r} is unknown; known are {', '.join(ASPECTS)}")
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         manifest, file = self.bundle.manifest, self.bundle.file
         self.regions = manifest.regions
         self.views = manifest.views if tta else manifest.views[:1]
         self._segmenter = Segmenter(file(manifest.segmenter.file), threads)
+        self._meter = None
+        if manifest.aspect is not None and aspect == "auto":
+            self._meter = AspectMeter(file(manifest.aspect.file), manifest.aspect.limit, threads)
         network = None if manifest.finder.file is None else file(manifest.finder.file)
         self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions, threads)
         views = [View(view.mirrored, view.scale, view.degrees) for view in self.views]
@@ -93,12 +110,23 @@ class BoneAgeReader:
             RejectedError: nothing in the radiograph looks like a hand.
         """
         radiograph = read_radiograph(source)
+        frame, mask = self._framed(radiograph)
+        wide = 1.0
+        if self._meter is not None and not radiograph.aspect_known:
+            wide = self._meter.squash(frame, mask)
+        if self._meter is not None and wide != 1:
+            # What is left is measured again: the network is most exact where little is wrong.
+            wide *= self._meter(*self._framed(undo_squash(radiograph, wide)))
+            radiograph = undo_squash(radiograph, wide)
+            frame, mask = self._framed(radiograph)
+        frame = apply_steps(frame, mask, self.bundle.manifest.steps)
+        return Analysis(radiograph, mask, frame, tuple(self._finder(frame)), wide)
+
+    def _framed(self, radiograph: Radiograph) -> tuple[HandFrame, HandMask]:
         mask = self._segmenter(radiograph)
         if not mask.pixels.any():
             raise RejectedError(radiograph.source, ("no hand found",))
-        frame = hand_frame(radiograph, mask, self.bundle.manifest.frame_size)
-        frame = apply_steps(frame, mask, self.bundle.manifest.steps)
-        return Analysis(radiograph, mask, frame, tuple(self._finder(frame)))
+        return hand_frame(radiograph, mask, self.bundle.manifest.frame_size), mask
 
     def assess(self, analysis: Analysis) -> Verdict:
         """Whether a bone age may rest on an analysis, and what to look at when it does."""
@@ -106,7 +134,7 @@ class BoneAgeReader:
         found = {box.region for box in analysis.boxes}
         absent = [f"{region} not found" for region in self._finder.regions if region not in found]
         inverted = ["inverted"] if analysis.frame.inverted else []
-        return replace(verdict, warnings=(*absent, *verdict.warnings, *inverted))
+        return replace(verdict, warnings=(*absent, *verdict.warnings, *inverted, *_squashed(analysis.wide)))
 
     def predict(
         self,
@@ -200,6 +228,14 @@ class BoneAgeReader:
         flags = (*warnings, *late.warnings)
         name = self.bundle.manifest.name
         return BoneAge(months, lower, upper, sex, readings, name, flags, radiograph.chronological_age)
+
+
+def _squashed(wide: float) -> tuple[str, ...]:
+    """What to tell of a hand whose aspect was restored."""
+    if wide == 1:
+        return ()
+    looks = f"{wide:.2f} times too wide" if wide > 1 else f"{1 / wide:.2f} times too high"
+    return (f"looks {looks}: aspect ratio restored",)
 
 
 def _between(girl: RegionReading, boy: RegionReading) -> RegionReading:

@@ -1,0 +1,43 @@
+"""Measuring the aspect of a hand with the exported network."""
+
+from pathlib import Path
+
+import numpy as np
+
+from boneage_roi.aspect.view import aspect_view
+from boneage_roi.errors import InputError
+from boneage_roi.onnx_session import open_session
+from boneage_roi.values import HandFrame, HandMask
+
+LARGEST = float(np.log(2))
+"""No image is taken for more than two times too wide or too high: nobody squashes so far."""
+
+
+class AspectMeter:
+    """The exported network: ``meter(frame, mask)`` says how many times too wide the hand is; 1 is right.
+
+    The width is meant along the image's x axis, whichever way the hand points.
+
+    Args:
+        limit: a hand that is wrong by more than this, a natural logarithm, is squashed.
+        threads: how many the network may use; None is one a core.
+    """
+
+    def __init__(self, path: Path, limit: float, threads: int | None = None) -> None:
+        self._session = open_session(path, threads)
+        self._input = self._session.get_inputs()[0]
+        self._size = int(self._input.shape[-1])
+        self._limit = limit
+
+    def squash(self, frame: HandFrame, mask: HandMask) -> float:
+        """The same of a hand that is further from right than hands are; of any other 1."""
+        wide = self(frame, mask)
+        return wide if abs(float(np.log(wide))) > self._limit else 1.0
+
+    def __call__(self, frame: HandFrame, mask: HandMask) -> float:
+        view, sign = aspect_view(frame, mask, self._size)
+        both = np.stack([view, view[:, ::-1]])[:, None].astype(np.float32) / np.float32(255)
+        error = float(np.mean(self._session.run(None, {self._input.name: both})[0]))
+        if not np.isfinite(error):
+            raise InputError("the aspect network gave no finite number; the bundle is damaged, export it again")
+        return float(np.exp(sign * np.clip(error, -LARGEST, LARGEST)))
