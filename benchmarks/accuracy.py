@@ -1,6 +1,6 @@
-"""What every part of a trained run is worth, on its `test` hands: the tables of docs/accuracy.md.
+"""What every part of a trained run is worth, on its `test` hands: the tables of docs/reference/accuracy.md.
 
-    python benchmarks/accuracy.py runs/default --against report-first/predictions.csv > docs/accuracy.md
+    python benchmarks/accuracy.py runs/default --against report-first/predictions.csv > docs/reference/accuracy.md
 
 Networks read the `fusion` and `test` hands once; the readings stay in the run folder. Every fusion is fitted to the
 `fusion` hands alone.

@@ -1,6 +1,6 @@
 """Which images the quality gate refuses: hands that it should read, and images that are no child's hand.
 
-    uv run --group benchmark python benchmarks/rejection.py runs/default/manifest.csv --output docs/rejection.md
+    uv run --group benchmark python benchmarks/rejection.py runs/default/manifest.csv --output rejection.md
 
 The hands are those of a split of the manifest. The other images are radiographs, scans and photos that come with the
 packages pydicom-data and scikit-image, whole and as turned or inverted crops; drawn pages; and pieces of the manifest's

@@ -284,7 +284,7 @@ def main() -> None:
     parser.add_argument("--hands", type=int, default=200, help="how many, drawn at random (default: %(default)s)")
     parser.add_argument("--bundle", type=Path, help="default: the shipped one")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only changes whose name has one of these words")
-    parser.add_argument("--output", type=Path, help="write the page here, such as docs/robustness.md")
+    parser.add_argument("--output", type=Path, help="write the page here, such as docs/reference/robustness.md")
     options = parser.parse_args()
 
     hands = read_table(options.manifest)

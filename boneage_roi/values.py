@@ -263,5 +263,5 @@ class BoneAge:
         }
 
     def __repr__(self) -> str:
-        flags = f", {len(self.flags)} flags" if self.flags else ""
-        return f"<BoneAge {self.months:.1f} months ({self.lower:.0f} to {self.upper:.0f}), {sex_in_words(self.sex)}{flags}>"
+        known = sex_in_words(self.sex) + (f", {len(self.flags)} flags" if self.flags else "")
+        return f"<BoneAge {self.months:.1f} months ({self.lower:.0f} to {self.upper:.0f}), {known}>"

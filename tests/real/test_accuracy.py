@@ -1,4 +1,4 @@
-"""The tables of docs/accuracy.md, made from a tiny run."""
+"""The tables of docs/reference/accuracy.md, made from a tiny run."""
 
 import json
 from pathlib import Path

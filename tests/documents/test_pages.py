@@ -1,0 +1,113 @@
+"""What the documents say is so: their snippets run, their links lead somewhere, their commands exist."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import boneage_roi.cli.root  # noqa: F401  its import registers the commands
+from boneage_roi import __version__
+from boneage_roi.cli.common import app
+from tests.bundles import needs_bundle
+from tests.documents.pages import PAGES, ROOT, anchors, blocks, commands, links, name
+
+MOST_WORDS = 900
+WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+@needs_bundle
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
+def test_python_snippets_run(page: Path, tmp_path: Path) -> None:
+    for folder in ("examples", "docs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    code = "\n".join(blocks(page, "python"))
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip()
+
+
+@needs_bundle
+def test_the_readme_shows_what_it_prints(tmp_path: Path) -> None:
+    code = f"import boneage_roi as br; print(br.load().predict({str(ROOT / 'examples/girl-10y.png')!r}, sex='F'))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert f"# {ran.stdout.strip()}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        # A page that only takes in another one has the other's links, which are checked there.
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name(page)}: {link} leads nowhere"
+        assert target.is_relative_to(ROOT), f"{name(page)}: {link} leads out of the repository"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{name(page)}: {link}: no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_exist(page: Path) -> None:
+    for words in commands(page):
+        if words[0].startswith("-"):
+            assert words[0] in ("--version", "--help")
+            continue
+        if not re.fullmatch(r"[a-z-]+", words[0]):
+            continue  # COMMAND and the like
+        assert words[0] in COMMANDS, f"{name(page)}: boneage-roi {' '.join(words)}: no such command"
+        known = {option for each in COMMANDS[words[0]].params for option in (*each.opts, *each.secondary_opts)}
+        given = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert given <= known | {"--help"}, f"{name(page)}: boneage-roi {' '.join(words)}: {given - known}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < MOST_WORDS
+
+
+def test_one_file_and_one_dictionary_for_each_thing_to_add() -> None:
+    table = re.findall(
+        r"^\| an? .*?\| `([\w/]+\.py)`.*?\| `(\w+)` \|$",
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert len(table) > 3
+    for file, dictionary in table:
+        if "train" in file and find_spec("torch") is None:
+            continue
+        module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+        assert isinstance(getattr(module, dictionary), dict), f"{file}: {dictionary}"
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_idiom_that_the_glossary_has_a_plain_word_for(page: Path) -> None:
+    assert not re.search(r"\b(come|comes|came) along\b", page.read_text(encoding="utf-8"))
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    if find_spec("mkdocs") is None or find_spec("mkdocstrings") is None:
+        pytest.skip("needs the dependency group docs")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    built = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    assert "WARNING" not in built.stderr
+    commands_page = (tmp_path / "site/reference/commands/index.html").read_text(encoding="utf-8")
+    assert all(f'id="{command}"' in commands_page for command in COMMANDS)
+    python_page = (tmp_path / "site/reference/python/index.html").read_text(encoding="utf-8")
+    assert "boneage_roi.BoneAgeReader.predict" in python_page
+    outside = re.findall(r'(?:src|href)="(https?://[^"]+\.(?:js|css|woff2?))"', commands_page)
+    assert not outside
