@@ -20,6 +20,9 @@ from boneage_roi.runs.run import Run
 BEYOND = 0.005
 """The aspect is corrected where it lies further from 1 than that of so many hands of the right aspect."""
 
+FROZEN_STAGES = 2
+"""The first stages keep what ImageNet taught them: they cost the most, and edges are edges."""
+
 BETA = 0.03
 """Errors of the logarithm below this count squared."""
 
@@ -55,6 +58,15 @@ class _LitAspect(lightning.LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.learning_rate = learning_rate
+        for part in self._frozen():
+            part.requires_grad_(False)
+
+    def on_train_epoch_start(self) -> None:
+        for part in self._frozen():
+            part.eval()
+
+    def _frozen(self) -> list[torch.nn.Module]:
+        return [self.network.stem, *self.network.blocks[:FROZEN_STAGES]]
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         views, errors = batch

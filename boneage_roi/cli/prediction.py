@@ -36,6 +36,13 @@ SexOption = Annotated[
 TtaOption = Annotated[
     bool, typer.Option("--tta/--no-tta", help="Read each region in six views: a little more accurate, slower.")
 ]
+AspectOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|as-is",
+        help="auto restores a hand that looks squashed, unless its native size or pixel spacing is known.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
@@ -67,6 +74,7 @@ def predict(
     ] = None,
     overlay: Annotated[Path | None, folder_option("Draw hand, regions and age of each.")] = None,
     tta: TtaOption = True,
+    aspect: AspectOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Read the bone age: with an interval, and region by region.
@@ -84,7 +92,7 @@ def predict(
     known_sex = parse_sex(sex)
     items = _items(inputs)
     outputs = _outputs("predict", inputs, items, overwrite)
-    reader = _reader(bundle, tta=tta)
+    reader = _reader(bundle, tta=tta, aspect=aspect)
     regions = reader.regions
     tally = Tally()
     shown = ages_json(regions) if as_json else ages_table(regions, LONGEST_TABLE if output else None)
@@ -106,6 +114,7 @@ def detect(
     output: Annotated[Path, folder_option("Where to put overlays and boxes.csv.")] = Path("regions"),
     bundle: BundleOption = None,
     as_json: JsonOption = False,
+    aspect: AspectOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find the regions of hands: an overlay PNG of each, and the boxes' corners (radiograph pixels) as CSV and JSON."""
@@ -116,7 +125,7 @@ def detect(
 
     items = _items(inputs)
     outputs = _outputs("detect", inputs, items, overwrite)
-    reader = _reader(bundle)
+    reader = _reader(bundle, aspect=aspect)
     tally, shown = Tally(), boxes_json() if as_json else regions_table(reader)
     pictures = PictureSink(output, items, outputs, region_overlay)
     sinks: list[Sink] = [tally, shown, BoxesSink(output / "boxes.csv", outputs), pictures]
@@ -166,6 +175,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of --limit: the same seed draws the same hands.")] = 0,
     worst: Annotated[int, typer.Option(min=0, help="List and draw so many of the worst hands.")] = 20,
     tta: TtaOption = True,
+    aspect: AspectOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Measure the error: overall, by region, sex and age band, with bootstrap intervals and plots."""
@@ -182,6 +192,7 @@ def evaluate(
             seed=seed,
             worst=worst,
             tta=tta,
+            aspect=aspect,
             overwrite=overwrite,
             progress=progress,
         )
@@ -224,10 +235,10 @@ def _outputs(command: str, inputs: Sequence[Path], items: "Sequence[Item]", over
     return OutputFiles(command, [*inputs, *manifests, *(item.path for item in items)], overwrite=overwrite)
 
 
-def _reader(bundle: Path | None, *, tta: bool = True) -> "BoneAgeReader":
+def _reader(bundle: Path | None, *, tta: bool = True, aspect: str = "auto") -> "BoneAgeReader":
     from boneage_roi.pipeline.reader import BoneAgeReader
 
-    return BoneAgeReader(bundle, tta=tta)
+    return BoneAgeReader(bundle, tta=tta, aspect=aspect)
 
 
 def _run(outcomes: "Iterable[Outcome]", label: str, total: int, sinks: "Iterable[Sink]", kept: str) -> None:

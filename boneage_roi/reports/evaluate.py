@@ -79,6 +79,7 @@ def evaluate(
     seed: int = 0,
     worst: int = 20,
     tta: bool = True,
+    aspect: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -96,7 +97,8 @@ def evaluate(
         limit: only so many hands, drawn at random.
         seed: of ``limit``: the same seed draws the same hands.
         worst: how many of the worst hands are listed and drawn; 0 for none.
-        tta: test-time augmentation, see :class:`boneage_roi.pipeline.reader.BoneAgeReader`.
+        tta, aspect: test-time augmentation, and whether squashed hands are restored, see
+            :func:`boneage_roi.pipeline.reader.load`.
         overwrite: write over files that no evaluation made; never over inputs.
         progress: is told how many hands are done.
 
@@ -115,10 +117,10 @@ def evaluate(
     folder = None if output is None else Path(output)
     outputs = OutputFiles("evaluate", [csv, *hands["path"]], overwrite=overwrite)
     _claim(outputs, folder)
-    reader = BoneAgeReader(bundle, tta=tta)
+    reader = BoneAgeReader(bundle, tta=tta, aspect=aspect)
     reading = _Reading(
         reader,
-        _bundle_name(reader.bundle, tta),
+        _bundle_name(reader.bundle, tta, aspect),
         reader.regions,
         Journal(folder / "predictions.csv" if folder else None),
         WorstPictures(worst if folder else 0),
@@ -167,9 +169,11 @@ def _claim(outputs: OutputFiles, folder: Path | None) -> None:
         outputs.claim(folder / name)
 
 
-def _bundle_name(bundle: Bundle, tta: bool) -> str:
+def _bundle_name(bundle: Bundle, tta: bool, aspect: str) -> str:
     digest = hashlib.sha256((bundle.path / "manifest.json").read_bytes()).hexdigest()[:12]
-    return f"{bundle.manifest.name} {digest}" + ("" if tta else " without TTA")
+    believed = bundle.manifest.aspect is not None and aspect == "as-is"
+    others = f"{'' if tta else ' without TTA'}{' with the aspect as it is' if believed else ''}"
+    return f"{bundle.manifest.name} {digest}{others}"
 
 
 def _predict(reading: _Reading, hands: pd.DataFrame, items: Sequence[Item]) -> pd.DataFrame:
