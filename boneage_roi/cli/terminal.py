@@ -31,8 +31,8 @@ def show(content: object) -> None:
     """Print to stdout."""
     console = Console(highlight=False)
     # Narrower than 80 columns a table would lose digits; a terminal wraps its lines instead.
-    width = max(console.width, 80) if console.is_terminal else PIPED_WIDTH
-    console.print(content, width=width, crop=False)
+    console.width = max(console.width, 80) if console.is_terminal else PIPED_WIDTH
+    console.print(content, crop=False)
 
 
 @contextmanager

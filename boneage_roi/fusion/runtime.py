@@ -35,13 +35,18 @@ class Fuser:
     def __call__(self, readings: Sequence[RegionReading], sex: Sex) -> tuple[float, float, float]:
         months, half_width = self.fuse(stack_readings([(readings, sex)], self._regions, self._grid))
         age, half = float(months[0]), float(half_width[0])
-        if not np.isfinite([age, half]).all():
-            raise InputError("the fusion gave a number that is not finite; the bundle is damaged, export it again")
         return age, max(age - half, 0.0), age + half
 
     def fuse(self, hands: HandReadings) -> tuple[FloatArray, FloatArray]:
-        """Bone ages and half widths of their intervals, months, each (N,)."""
+        """Bone ages and half widths of their intervals, months, each (N,).
+
+        Raises:
+            InputError: one is not finite.
+        """
         fused = self._layer.run(None, hands.network_inputs)[0]
         residual = self._trees.run(None, {"features": tree_features(hands, fused)})[0].reshape(-1)
-        months = (moments(fused, hands.grid)[0] + residual).clip(0, hands.grid.last)
-        return months, self._intervals.half_width(hands, fused)
+        months = moments(fused, hands.grid)[0] + residual
+        half_widths = self._intervals.half_width(hands, fused)
+        if not (np.isfinite(months).all() and np.isfinite(half_widths).all()):  # before the range hides infinity
+            raise InputError("the fusion gave a number that is not finite; the bundle is damaged, export it again")
+        return months.clip(0, hands.grid.last), half_widths

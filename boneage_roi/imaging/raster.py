@@ -1,16 +1,18 @@
 """Grey pixels of PNG, JPEG, JPEG 2000, WebP, TIFF, BMP and GIF files."""
 
-import os
+import ctypes
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ctypes.util import find_library
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image, Jpeg2KImagePlugin, WebPImagePlugin  # noqa: F401  else Pillow loads all of its 40 formats
 
@@ -35,8 +37,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-_STDERR = threading.Lock()
 
 
 def read_raster(data: bytes) -> Grey | None:
@@ -102,8 +102,8 @@ def _read_tiff(data: bytes) -> Grey:
         image = Image.open(BytesIO(data), formats=["TIFF"])
         image.seek(number)
         check_size(*image.size)
-        with _quiet_libtiff():
-            return _grey(image)
+        _quiet_libtiff()
+        return _grey(image)
     if page.get(Tag.PLANES) == 2 and samples > 1:
         raise InputError("the TIFF file keeps its colours in separate planes; export it as PNG or DICOM")
     grey = _decode(data, number)
@@ -140,14 +140,18 @@ def _quiet_opencv() -> Iterator[None]:
         cv2.utils.logging.setLogLevel(level)
 
 
-@contextmanager
-def _quiet_libtiff() -> Iterator[None]:
-    """Keep what Pillow's libtiff prints about damage off stderr, too; only closing the stream silences it."""
-    with _STDERR, Path(os.devnull).open("wb") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+@cache
+def _quiet_libtiff() -> None:
+    """Keep what Pillow's libtiff prints about damage off stderr, where one line of ours says it.
+
+    Its error handler is taken away; the process's stderr, to which other threads may write, stays as it is. Where
+    Pillow has libtiff built in (Windows), its lines are shown.
+    """
+    packages = Path(PIL.__file__).parents[1]
+    bundled = [*packages.glob("[Pp]illow.libs/libtiff*"), *packages.glob("PIL/.dylibs/libtiff*")]
+    for name in [*map(str, bundled), find_library("tiff")]:
+        with suppress(OSError, AttributeError, TypeError):
+            library = ctypes.CDLL(name)
+            library.TIFFSetErrorHandler.argtypes = (ctypes.c_void_p,)
+            library.TIFFSetErrorHandler(None)
+            return

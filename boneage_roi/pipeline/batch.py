@@ -1,5 +1,6 @@
 """Many inputs through a bundle: one outcome an input, in order, whatever happens to one of them. Writes nothing."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -48,9 +49,15 @@ def predict_files(reader: BoneAgeReader, items: Iterable[Item], *, sex: Sex | No
         One outcome an item, in order; each is made when it is asked for.
     """
 
+    def read(start: Outcome, analysis: Analysis) -> Outcome:
+        age = reader.read(analysis)
+        if not all(map(math.isfinite, (age.months, age.lower, age.upper))):
+            raise InputError(f"{start.item.path}: the bone age is not finite; the bundle is damaged, export it again")
+        return replace(start, bone_age=age)
+
     def work(item: Item, start: Outcome) -> Outcome:
         analysis = reader.analyse(_read(item, sex))
-        return _attempt(replace(start, analysis=analysis), lambda found: replace(found, bone_age=reader.read(analysis)))
+        return _attempt(replace(start, analysis=analysis), lambda found: read(found, analysis))
 
     return (_outcome(item, work) for item in items)
 

@@ -1,0 +1,88 @@
+"""What is not a finite number is a refusal with a reason, in whichever network it arises."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from boneage_roi.outputs.files import OutputFiles
+from boneage_roi.outputs.records import result_row
+from boneage_roi.outputs.results import result_sink
+from boneage_roi.outputs.sink import opened
+from boneage_roi.pipeline.batch import predict_files
+from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.values import Analysis, BoneAge
+from tests.bundles import EXAMPLES, needs_bundle
+from tests.pipeline.test_batch import REGIONS, ToyPredictor, folder  # noqa: F401  a fixture
+
+NETWORKS = ("segmenter", "detector", "regions/hand", "regions/epiphysis", "rb_fcl", "fusion")
+
+
+def spoil(bundle: Path, network: str, number: float) -> None:
+    """Make a network's outputs ``number``, and let the manifest vouch for that."""
+    onnx = pytest.importorskip("onnx")
+    path = bundle / f"{network}.onnx"
+    model = onnx.load(path)
+    for output in model.graph.output:
+        kind = output.type.tensor_type.elem_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
+        if dtype.kind != "f":
+            continue
+        whole = f"{output.name}_as_it_was"
+        for node in model.graph.node:
+            node.output[:] = [whole if name == output.name else name for name in node.output]
+            node.input[:] = [whole if name == output.name else name for name in node.input]
+        value = onnx.numpy_helper.from_array(np.array(number, dtype), f"{output.name}_spoiled")
+        model.graph.initializer.append(value)
+        model.graph.node.append(onnx.helper.make_node("Mul", [whole, value.name], [output.name]))
+    onnx.save(model, path)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"][f"{network}.onnx"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
+@needs_bundle
+@pytest.mark.parametrize(
+    ("network", "number"), [*((network, np.nan) for network in NETWORKS), ("rb_fcl", np.inf), ("fusion", np.inf)]
+)
+def test_18_2_a_network_that_gives_no_number_gives_no_age(tmp_path: Path, network: str, number: float) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(DEFAULT_BUNDLE, bundle)
+    spoil(bundle, network, number)
+    (outcome,) = predict_files(BoneAgeReader(bundle, tta=False), list_inputs(EXAMPLES / "girl-10y.png"), sex="F")
+    assert outcome.status != "ok"
+    assert outcome.bone_age is None
+    assert "Error" not in outcome.message
+    assert outcome.message
+
+
+class NoNumbers(ToyPredictor):
+    """A reader that lets a number through that is none."""
+
+    def read(self, analysis: Analysis) -> BoneAge:
+        age = super().read(analysis)
+        return BoneAge(float("nan"), float("-inf"), float("inf"), "F", age.readings, "toy")
+
+
+def test_18_2_no_sink_writes_what_is_no_number(folder: Path) -> None:  # noqa: F811
+    items = list_inputs(folder / "a.png")
+    (outcome,) = predict_files(NoNumbers(), items)
+    assert outcome.status == "error"
+    assert "not finite" in outcome.message
+    assert result_row(outcome, REGIONS)["bone_age_months"] == ""
+    paths = [folder / name for name in ("ages.csv", "ages.json", "ages.jsonl")]
+    with opened([result_sink(path, REGIONS, OutputFiles("predict")) for path in paths]) as write:
+        write(outcome)
+    for path in paths:
+        assert "nan" not in path.read_text().lower()
+
+    def refuse(constant: str) -> Any:
+        raise AssertionError(f"{constant} is no JSON")
+
+    assert json.loads(paths[1].read_text(), parse_constant=refuse)[0]["status"] == "error"
