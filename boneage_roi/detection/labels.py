@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 
 from boneage_roi.detection.joints import POINTS, Hand, build_hands
 from boneage_roi.regions import GROWTH_PLATES, detected, find_region
+from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import CORNERS, FrameCache
 from boneage_roi.runs.run import Run
 
@@ -42,8 +43,8 @@ def build_labels(run: Run) -> pd.DataFrame:
 
 def annotated_hands(run: Run, frames: FrameCache) -> tuple[dict[str, Hand], dict[str, NDArray[np.float64]]]:
     """Named joints of every annotated hand, and koitka2018's wrist boxes (4,), in frame pixels."""
-    boxes = pd.read_csv(run.path / "annotations" / "boxes.csv", dtype={"id": str})
-    keypoints = json.loads((run.path / "annotations" / "keypoints.json").read_text(encoding="utf-8"))
+    boxes = pd.read_csv(run.path / layout.ANNOTATIONS / "boxes.csv", dtype={"id": str})
+    keypoints = json.loads((run.path / layout.ANNOTATIONS / "keypoints.json").read_text(encoding="utf-8"))
     maps = {key: frames.from_shares(key) for key in {*boxes.id, *keypoints} if key in frames}
     boxes = boxes[boxes.id.isin(maps.keys())]
     placed = pd.concat([_place(rows, maps[str(key)]) for key, rows in boxes.groupby("id")])

@@ -16,6 +16,7 @@ from boneage_roi.files import write_atomically
 from boneage_roi.learning.fitting import tune_cpu
 from boneage_roi.learning.onnx_export import halve_weights
 from boneage_roi.regions import REGIONS, detected
+from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import FrameCache
 from boneage_roi.runs.run import Run
 
@@ -32,12 +33,12 @@ def train_detector(run: Run) -> dict[str, Any]:
         mAP50 and mAP50-95 on annotated hands outside ``train``; per region, the share of ``test`` hands on which
         enough of it was found.
     """
-    if (metrics := run.metrics("detector")) is not None:
+    if (metrics := run.begin(layout.DETECTOR)) is not None:
         return metrics
-    config, folder = run.config.detector, run.stage("detector")
-    if not (folder / "labels.csv").is_file():
-        write_atomically(folder / "labels.csv", build_labels(run).round(2).to_csv(index=False))
-    labels = pd.read_csv(folder / "labels.csv", dtype={"id": str})
+    config, folder = run.config.detector, run.stage(layout.DETECTOR)
+    if not (folder / layout.LABELS_FILE).is_file():
+        write_atomically(folder / layout.LABELS_FILE, build_labels(run).round(2).to_csv(index=False))
+    labels = pd.read_csv(folder / layout.LABELS_FILE, dtype={"id": str})
     data = write_dataset(run, labels, folder / "data", config.size)
     checkpoint = folder / "yolo" / "weights" / "last.pt"
     if not checkpoint.is_file():
@@ -50,7 +51,8 @@ def train_detector(run: Run) -> dict[str, Any]:
     exported = Path(
         detector.export(format="onnx", imgsz=config.size, nms=False, simplify=False, opset=17, verbose=False)
     )
-    write_atomically(folder / "detector.onnx", halve_weights(onnx.load(exported)).SerializeToString())
+    network = run.network(layout.DETECTOR)
+    write_atomically(network, halve_weights(onnx.load(exported)).SerializeToString())
     measured = detector.val(
         data=str(data),
         imgsz=config.size,
@@ -67,10 +69,10 @@ def train_detector(run: Run) -> dict[str, Any]:
         "split": "annotated hands of fusion + test",
         "map50": round(float(measured.box.map50), 4),
         "map50_95": round(float(measured.box.map), 4),
-        "found": found_shares(run, Detector(folder / "detector.onnx", detected(run.config.regions))),
+        "found": found_shares(run, Detector(network, detected(run.config.regions))),
     }
     shutil.rmtree(folder / "data")
-    run.finish("detector", metrics)
+    run.finish(layout.DETECTOR, metrics, outputs=[network.name])
     return metrics
 
 

@@ -24,10 +24,12 @@ from boneage_roi.files import write_atomically
 from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer
+from boneage_roi.fusion.runtime import FUSION_FILES
 from boneage_roi.learning.fitting import fit, one_cycle
 from boneage_roi.learning.losses import label_distribution
 from boneage_roi.learning.onnx_export import export_onnx
 from boneage_roi.metrics import AGE_BAND_EDGES
+from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import read_readings
 from boneage_roi.runs.run import Run
 from boneage_roi.values import MONTHLY
@@ -54,9 +56,9 @@ def train_fusion(run: Run) -> dict[str, Any]:
     Returns:
         Mean absolute errors in months of cross-fitted predictions, and the mean half width of their intervals.
     """
-    if (metrics := run.metrics("fusion")) is not None:
+    if (metrics := run.begin(layout.FUSION)) is not None:
         return metrics
-    config, folder = run.config.fusion, run.stage("fusion")
+    config, folder = run.config.fusion, run.stage(layout.FUSION)
     hands, ages = load_hands(run)
     fitted = cross_fit(hands, ages, run)
     rounds, boosted = boost(fitted, run)
@@ -76,7 +78,7 @@ def train_fusion(run: Run) -> dict[str, Any]:
         "trees": rounds,
         "mean_half_width": _rounded(intervals.half_width(hands, fitted.distributions).mean()),
     }
-    run.finish("fusion", metrics)
+    run.finish(layout.FUSION, metrics, outputs=FUSION_FILES)
     return metrics
 
 
@@ -119,7 +121,7 @@ class CrossFitted:
 
 def cross_fit(hands: HandReadings, ages: Floats, run: Run) -> CrossFitted:
     """Train a layer a fold in ``run/fusion``; a finished one is loaded."""
-    config, folder = run.config.fusion, run.stage("fusion")
+    config, folder = run.config.fusion, run.stage(layout.FUSION)
     members, distributions = [], np.zeros((len(hands), MONTHLY.bins), np.float32)
     for fold, (teach, keep) in enumerate(folds(run).split(ages)):
         lightning.seed_everything(run.config.seed + fold, verbose=False)

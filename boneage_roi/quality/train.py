@@ -16,6 +16,7 @@ from boneage_roi.quality.dataset import SPOILED
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import parts
 from boneage_roi.regions import detected
+from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 
 RARE = 0.005
@@ -50,13 +51,13 @@ def train_gate(run: Run) -> dict[str, Any]:
         Shares of the hands that are rejected and warned of, and of each other kind that is rejected; of images that
         the limits were not learnt from (cross-fitted).
     """
-    if (metrics := run.metrics("quality")) is not None:
+    if (metrics := run.begin(layout.QUALITY)) is not None:
         return metrics
-    folder, manifest = run.stage("quality"), run.manifest
-    images = pd.read_csv(folder / "measures.csv")
+    folder, manifest = run.stage(layout.QUALITY), run.manifest
+    images = pd.read_csv(folder / layout.MEASURES_FILE)
     regions = detected(run.config.regions)
     oldest = float(manifest[manifest.split == "train"].boneage.max())
-    write_atomically(folder / "quality.json", fit_gate(images, oldest, regions).to_json())
+    write_atomically(folder / layout.GATE_FILE, fit_gate(images, oldest, regions).to_json())
 
     verdicts = pd.Series([Verdict()] * len(images))
     for teach, keep in KFold(FOLDS, shuffle=True, random_state=run.config.seed).split(images):
@@ -71,7 +72,7 @@ def train_gate(run: Run) -> dict[str, Any]:
         "hands_warned": round(float(warned), 4),
         "rejected": {str(kind): round(float(share), 4) for kind, share in rejected.items()},
     }
-    run.finish("quality", metrics)
+    run.finish(layout.QUALITY, metrics, outputs=[layout.GATE_FILE])
     return metrics
 
 

@@ -21,6 +21,7 @@ from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
 from boneage_roi.regional_models.networks.region_net import RegionNet
 from boneage_roi.regions import REGIONS
+from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import FrameCache, read_boxes
 from boneage_roi.runs.run import Run
 from boneage_roi.values import MONTHLY
@@ -37,20 +38,20 @@ def train_region(run: Run, region: str, start: Path | None = None) -> dict[str, 
     Returns:
         Mean absolute error in months on the ``fusion`` split, and on how many hands the region was found.
     """
-    stage = f"regions/{region}"
-    if (metrics := run.metrics(stage)) is not None:
+    stage = layout.region_stage(region)
+    if (metrics := run.begin(stage)) is not None:
         return metrics
-    config, folder = run.config.regions[region], run.stage(stage)
+    config, exported = run.config.regions[region], run.network(stage)
     lightning.seed_everything(run.config.seed, verbose=False)
     network = build_network(config)
     if start is not None:
         load_onnx(network, start)
     images = [_train_round(network, run, region, number) for number in range(1, len(config.rounds) + 1)]
-    export_region(network, region, config, folder / f"{region}.onnx")
+    export_region(network, region, config, exported)
     samples = load_samples(run, region, config.size, config.margin, "fusion")
     held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
     metrics = measure(network, held_out) | {"split": "fusion", "train_images": images[-1]}
-    run.finish(stage, metrics)
+    run.finish(stage, metrics, outputs=[exported.name])
     return metrics
 
 
@@ -63,7 +64,7 @@ def _train_round(network: RegionNet, run: Run, region: str, number: int) -> int:
     changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
     dataset = RegionDataset(samples, size, REGIONS[region].max_crops, seed=seed, **changes)
     batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
-    module, folder = _LitRegion(network, config, settings), run.stage(f"regions/{region}")
+    module, folder = _LitRegion(network, config, settings), run.stage(layout.region_stage(region))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     fit(module, batches, epochs=settings.epochs, folder=folder, name=f"round{number}")
     average(network, before, settings.keep)

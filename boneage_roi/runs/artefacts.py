@@ -1,8 +1,7 @@
 """What exported networks made of every hand of a run, kept so that each later stage trains on it.
 
-``frames.npy`` holds all hand frames, ``spoiled.npy`` those of bad exports of ``train`` hands, ``boxes.csv`` the regions
-found in the frames, ``readings/<split>/<region>.npz`` what a region's CNN says. Rows of arrays are in the order of the
-run's manifest.
+``frames`` holds all hand frames and those of bad exports of ``train`` hands, ``boxes`` the regions found in the frames,
+``readings/<split>/<region>`` what a region's CNN says. Rows of arrays are in the order of the run's manifest.
 """
 
 from dataclasses import replace
@@ -13,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from boneage_roi.datasets.formats import boxes_csv
+from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
+from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 from boneage_roi.values import HandFrame, RegionBox, RegionReading
 
@@ -24,9 +25,10 @@ class FrameCache:
     """The hand frames of a run: ``frames[id]`` is a HandFrame."""
 
     def __init__(self, run: Run) -> None:
-        self._table = pd.read_csv(frames_folder(run) / "frames.csv", dtype={"id": str}).set_index("id")
-        self._pixels = np.load(frames_folder(run) / "frames.npy", mmap_mode="r")
-        self._spoiled = np.load(frames_folder(run) / "spoiled.npy", mmap_mode="r")
+        pixels, spoiled, table = (run.path / layout.FRAMES / name for name in layout.FRAME_FILES)
+        self._table = pd.read_csv(table, dtype={"id": str}).set_index("id")
+        self._pixels = np.load(pixels, mmap_mode="r")
+        self._spoiled = np.load(spoiled, mmap_mode="r")
         self._row = {key: row for row, key in enumerate(self._table.index)}
 
     @property
@@ -61,21 +63,16 @@ class FrameCache:
         return self._table.loc[key, [f"m{index}" for index in range(6)]].to_numpy(float).reshape(2, 3)
 
 
-def frames_folder(run: Run) -> Path:
-    """Where a run keeps its frames."""
-    return run.stage("frames")
-
-
 def write_boxes(run: Run, boxes: dict[str, list[RegionBox]]) -> None:
     """Keep the regions found in every frame."""
     rows = [(key, box.region, *box.box, box.confidence) for key, found in boxes.items() for box in found]
     table = pd.DataFrame(rows, columns=["id", "region", *CORNERS, "confidence"])
-    write_atomically(run.path / "boxes.csv", table.round(3).to_csv(index=False))
+    write_atomically(run.path / layout.BOXES / layout.BOXES_FILE, table.round(3).to_csv(index=False))
 
 
 def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
     """The regions found in every frame, by hand; hands without any are missing."""
-    table = pd.read_csv(run.path / "boxes.csv", dtype={"id": str})
+    table = pd.read_csv(run.path / layout.BOXES / layout.BOXES_FILE, dtype={"id": str})
     boxes: dict[str, list[RegionBox]] = {}
     for key, region, *corners, confidence in table.itertuples(index=False, name=None):
         box = RegionBox(region, tuple(corners), confidence)
@@ -85,7 +82,7 @@ def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
 
 def readings_path(run: Run, region: str, split: str, *, tta: bool = True) -> Path:
     """Where a run keeps what a region's CNN says of a split's hands, with or without test-time augmentation."""
-    return run.path / "readings" / (split if tta else f"{split}-without-tta") / f"{region}.npz"
+    return run.path / layout.readings_stage(region, split, tta=tta) / layout.READINGS_FILE
 
 
 def write_readings(path: Path, readings: dict[str, RegionReading]) -> None:
@@ -105,10 +102,18 @@ def write_readings(path: Path, readings: dict[str, RegionReading]) -> None:
 
 
 def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[str, list[RegionReading]]:
-    """All regions' readings of a split's hands, by hand."""
+    """All regions' readings of a split's hands, by hand.
+
+    Raises:
+        InputError: the readings of a region are missing.
+    """
     hands: dict[str, list[RegionReading]] = {}
     for region in run.config.regions:
-        with np.load(readings_path(run, region, split, tta=tta)) as kept:
+        path = readings_path(run, region, split, tta=tta)
+        if not path.is_file():
+            command = f"boneage-roi train-fusion --run {run.path}"
+            raise InputError(f"{path}: no readings of {region} of the {split} hands; `{command}` makes them")
+        with np.load(path) as kept:
             columns = [kept[name] for name in ("ids", "distributions", "features", "crops", "confidences")]
         for key, distribution, features, crops, confidence in zip(*columns, strict=True):
             reading = RegionReading(region, distribution, features, int(crops), float(confidence))

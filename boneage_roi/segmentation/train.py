@@ -20,6 +20,7 @@ from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.errors import InputError
 from boneage_roi.learning.fitting import fit, one_cycle
 from boneage_roi.learning.onnx_export import export_onnx
+from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.dataset import HandDataset, HandSample
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
@@ -43,9 +44,9 @@ def train_segmenter(run: Run) -> dict[str, Any]:
     Raises:
         InputError: too few annotations to learn from or to measure on.
     """
-    if (metrics := run.metrics("segmenter")) is not None:
+    if (metrics := run.begin(layout.SEGMENTER)) is not None:
         return metrics
-    config, folder = run.config.segmenter, run.stage("segmenter")
+    config, folder = run.config.segmenter, run.stage(layout.SEGMENTER)
     hands = run.manifest.set_index("id")
     drawn = load_samples(run, hands, config.size)
     train = {key: sample for key, sample in drawn.items() if hands.split[key] == "train"}
@@ -56,9 +57,10 @@ def train_segmenter(run: Run) -> dict[str, Any]:
     second = [*train.values(), *pseudo]
     network = _round(second, config, config.self_training_epochs, folder, "round2", network, run.config.seed + 1)
     example = torch.zeros(1, 1, config.size, config.size)
-    export_onnx(network, (example,), folder / "segmenter.onnx", input_names=["image"], output_names=["maps"])
-    metrics = measure(run, Segmenter(folder / "segmenter.onnx")) | {"pseudo_masks": len(pseudo)}
-    run.finish("segmenter", metrics)
+    exported = run.network(layout.SEGMENTER)
+    export_onnx(network, (example,), exported, input_names=["image"], output_names=["maps"])
+    metrics = measure(run, Segmenter(exported)) | {"pseudo_masks": len(pseudo)}
+    run.finish(layout.SEGMENTER, metrics, outputs=[exported.name])
     return metrics
 
 
@@ -117,8 +119,8 @@ def _round(
 
 def load_samples(run: Run, hands: pd.DataFrame, size: int) -> dict[str, HandSample]:
     """Every hand that has an outline or key points, letterboxed to ``size``."""
-    polygons = _read_json(run.path / "annotations" / "polygons.json")
-    keypoints = _read_json(run.path / "annotations" / "keypoints.json")
+    polygons = _read_json(run.path / layout.ANNOTATIONS / "polygons.json")
+    keypoints = _read_json(run.path / layout.ANNOTATIONS / "keypoints.json")
     samples = {}
     for key in track(sorted((polygons.keys() | keypoints.keys()) & set(hands.index)), "annotated hands"):
         radiograph = read_hand(hands.loc[key])
@@ -183,8 +185,8 @@ def measure(run: Run, segmenter: Segmenter) -> dict[str, Any]:
     """
     hands = run.manifest.set_index("id")
     kept_out = set(hands.index[hands.split != "train"])
-    polygons = _read_json(run.path / "annotations" / "polygons.json")
-    keypoints = _read_json(run.path / "annotations" / "keypoints.json")
+    polygons = _read_json(run.path / layout.ANNOTATIONS / "polygons.json")
+    keypoints = _read_json(run.path / layout.ANNOTATIONS / "keypoints.json")
     overlaps, landmarks = [], []
     for key in sorted((polygons.keys() | keypoints.keys()) & kept_out):
         radiograph = read_hand(hands.loc[key])

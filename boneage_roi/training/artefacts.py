@@ -22,9 +22,9 @@ from boneage_roi.quality.measures import disagreement, measure
 from boneage_roi.regional_models.crops import SIX_VIEWS
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import REGIONS, detected
+from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import (
     FrameCache,
-    frames_folder,
     read_boxes,
     read_readings,
     readings_path,
@@ -46,16 +46,15 @@ def cache_frames(run: Run) -> None:
 
     Of the ``train`` hands the frame of a bad export is kept too.
     """
-    folder = frames_folder(run)
-    # Earlier versions wrote no frames of bad exports.
-    if (folder / "frames.csv").is_file() and (folder / "spoiled.npy").is_file():
+    if not run.begin_anew(layout.FRAMES):
         return
-    segmenter, size = Segmenter(run.stage("segmenter") / "segmenter.onnx"), run.config.frame_size
+    folder = run.stage(layout.FRAMES)
+    segmenter, size = Segmenter(run.network(layout.SEGMENTER)), run.config.frame_size
     hands = list(run.manifest.itertuples())
-    partial = {name: folder / f"{name}.partial.npy" for name in ("frames", "spoiled")}
+    *arrays, table = layout.FRAME_FILES
     pixels, spoiled = (
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(hands), *size))
-        for path in partial.values()
+        np.lib.format.open_memmap(folder / name, mode="w+", dtype=np.uint8, shape=(len(hands), *size))
+        for name in arrays
     )
 
     def work(position: int) -> dict[str, Any]:
@@ -79,20 +78,21 @@ def cache_frames(run: Run) -> None:
         }
 
     rows = list(in_threads(work, range(len(hands)), "hand frames"))
-    for kept, (name, path) in zip((pixels, spoiled), partial.items(), strict=True):
-        kept.flush()
-        path.replace(folder / f"{name}.npy")
-    write_atomically(folder / "frames.csv", pd.DataFrame(rows).to_csv(index=False))
+    pixels.flush()
+    spoiled.flush()
+    write_atomically(folder / table, pd.DataFrame(rows).to_csv(index=False))
+    run.finish(layout.FRAMES, {"images": len(rows)}, outputs=[table])
 
 
 def cache_boxes(run: Run) -> None:
     """Find the regions in every frame; needs the frames and the trained detector."""
-    if (run.path / "boxes.csv").is_file():
+    if not run.begin_anew(layout.BOXES):
         return
     frames, detector = FrameCache(run), _detector(run)
     keys = list(frames.table.index)
     found = in_threads(lambda key: detector(frames[key]), keys, "regions")
     write_boxes(run, dict(zip(keys, found, strict=True)))
+    run.finish(layout.BOXES, {"images": len(keys)}, outputs=[layout.BOXES_FILE])
 
 
 def cache_measures(run: Run) -> None:
@@ -103,15 +103,14 @@ def cache_measures(run: Run) -> None:
     bone age ``moved`` (months, without test-time augmentation), and other kinds for images that are none, one a hand.
     Images in which nothing looks like a hand are left out: they are rejected before anything is measured.
     """
-    path = run.stage("quality") / "measures.csv"
-    # Earlier versions spoiled no hands.
-    if path.is_file() and "moved" in pd.read_csv(path, nrows=0):
+    path = run.path / layout.QUALITY / layout.MEASURES_FILE
+    if run.begin(layout.QUALITY) is not None or path.is_file():
         return
-    segmenter = Segmenter(run.stage("segmenter") / "segmenter.onnx")
+    segmenter = Segmenter(run.network(layout.SEGMENTER))
     detector = _detector(run)
     readings, config = read_readings(run), run.config
     readers = [_reader(run, region, tta=False) for region in config.regions]
-    fuser = Fuser.open(run.path / "fusion", regions=tuple(config.regions))
+    fuser = Fuser.open(run.path / layout.FUSION, regions=tuple(config.regions))
     hands = [hand for hand in run.manifest.itertuples() if hand.id in readings]
 
     def analyse(radiograph: Radiograph, mask: HandMask | None = None) -> Analysis | None:
@@ -150,8 +149,8 @@ def cache_measures(run: Run) -> None:
 
 def cache_readings(run: Run, region: str, split: str = "fusion", *, tta: bool = True) -> None:
     """Read a region of the hands of a split; needs its trained CNN."""
-    path = readings_path(run, region, split, tta=tta)
-    if path.is_file():
+    stage = layout.readings_stage(region, split, tta=tta)
+    if not run.begin_anew(stage):
         return
     reader, frames = _reader(run, region, tta=tta), FrameCache(run)
     boxes = {} if REGIONS[region].whole else read_boxes(run)
@@ -166,18 +165,19 @@ def cache_readings(run: Run, region: str, split: str = "fusion", *, tta: bool = 
     found = {key: reading for (key, _), reading in zip(wanted, readings, strict=True) if reading is not None}
     if not found:
         raise InputError(f"{run.path}: {region} was found on no hand; retrain the detector")
-    write_readings(path, found)
+    write_readings(readings_path(run, region, split, tta=tta), found)
+    run.finish(stage, {"images": len(found)}, outputs=[layout.READINGS_FILE])
 
 
 def _detector(run: Run) -> Detector:
     """The trained detector."""
-    return Detector(run.stage("detector") / "detector.onnx", detected(run.config.regions))
+    return Detector(run.network(layout.DETECTOR), detected(run.config.regions))
 
 
 def _reader(run: Run, region: str, *, tta: bool) -> RegionReader:
     """A region's trained CNN."""
     config = run.config.regions[region]
-    network = run.stage(f"regions/{region}") / f"{region}.onnx"
+    network = run.network(layout.region_stage(region))
     views = SIX_VIEWS if tta else SIX_VIEWS[:1]
     return RegionReader(network, region, size=config.size, margin=config.margin, views=views)
 

@@ -5,11 +5,13 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from boneage_roi import __version__
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.datasets.annotations import Annotations, fingerprint
 from boneage_roi.datasets.manifest import add_sharper_images, find_table, read_dataset
@@ -17,17 +19,18 @@ from boneage_roi.datasets.splits import assign_splits
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.runs import layout
+from boneage_roi.runs.fingerprints import image_records
 from boneage_roi.runs.run import Run
 from boneage_roi.values import Sex
-
-FINGERPRINT = "prepared.json"
 
 
 def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
     """Check every image of a data set and write what the training stages start from.
 
     Into the run folder go ``config.yaml``, ``rejected.csv`` (hands that cannot be used, and why), ``annotations/`` and,
-    last, ``manifest.csv``. A run that is prepared from the same data set and splits only gets the new config. A sex
+    last, ``manifest.csv``. A run that is prepared from the same data set and splits only gets the new config; stages
+    that no longer fit it are noticed by the commands that need them. A sex
     that the table does not say is taken from the image where that is DICOM. Sharper images of ``train`` hands become
     rows at the end.
 
@@ -40,16 +43,18 @@ def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
         The manifest: the columns of ``read_manifest`` and ``split``, one row a usable image.
 
     Raises:
-        InputError: the data set or an annotation is malformed, no hand can be used, or the run is trained with other
-            split shares.
+        InputError: the data set or an annotation is malformed, no hand can be used, the run is trained with other
+            split shares, or its folder is the data set's or holds files that are no run's.
     """
     folder = find_table(dataset).parent
+    refuse_foreign(run, dataset)
     frame = assign_splits(read_dataset(dataset), config.split)
     if config.sharper_images:
         frame = add_sharper_images(frame, folder, config.sharper_images)
-    source = folder / "annotations"
-    state = {"hands": _fingerprint(frame, config), "annotations": fingerprint(source)}
+    source, images = folder / "annotations", image_records(list(frame["path"]), run.images)
+    state = {"hands": _fingerprint(frame, images, config), "annotations": fingerprint(source)}
     if _prepared(run) == state:
+        write_atomically(run.path / layout.IMAGES, images.to_csv(index=False))
         run.write_config(config)
         return run.manifest
     _refuse_new_splits(run, config)
@@ -60,32 +65,62 @@ def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
         raise InputError(f"{dataset}: none of {len(frame)} hands can be used; the first: {reasons.iloc[0]}")
     rejected = frame[["id", "path"]].assign(reason=reasons)[reasons != ""]
 
-    (run.path / "manifest.csv").unlink(missing_ok=True)
-    annotations.write(run.path / "annotations", set(manifest["id"]))
-    write_atomically(run.path / "rejected.csv", rejected.to_csv(index=False))
+    write_atomically(run.path / layout.MARKER, json.dumps({"boneage_roi": __version__}) + "\n")
+    (run.path / layout.MANIFEST).unlink(missing_ok=True)
+    annotations.write(run.path / layout.ANNOTATIONS, set(manifest["id"]))
+    write_atomically(run.path / layout.REJECTED, rejected.to_csv(index=False))
+    write_atomically(run.path / layout.IMAGES, images.to_csv(index=False))
     run.write_config(config)
-    write_atomically(run.path / FINGERPRINT, json.dumps(state))
-    write_atomically(run.path / "manifest.csv", manifest.to_csv(index=False))
+    write_atomically(run.path / layout.PREPARED, json.dumps(state))
+    write_atomically(run.path / layout.MANIFEST, manifest.to_csv(index=False))
     return run.manifest
 
 
-def _fingerprint(frame: pd.DataFrame, config: TrainConfig) -> str:
-    sizes = [Path(path).stat().st_size for path in frame["path"]]
-    content = frame.assign(bytes=sizes).to_csv(index=False) + config.split.model_dump_json()
+def refuse_foreign(run: Run, dataset: Path) -> None:
+    """Do nothing when a run's folder is new, or one that ``prepare`` has made.
+
+    Raises:
+        InputError: it is the folder of the data set, or holds files of a run's names that no run wrote.
+    """
+    table = find_table(dataset).resolve()
+    if run.path.resolve() == table.parent:
+        raise InputError(f"{run.path}: the data set lies in this folder; give the run a folder of its own")
+    # Earlier versions wrote no marker; their runs have both of the other two.
+    marked = '"boneage_roi"' in _text(run.path / layout.MARKER)
+    own = marked or all((run.path / name).is_file() for name in (layout.CONFIG, layout.PREPARED))
+    foreign = [name for name in layout.EVERYTHING if (run.path / name).exists()]
+    if foreign and not own:
+        raise InputError(
+            f"{run.path}: holds {foreign[0]}, which no training run wrote; give the run a folder of its own"
+        )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _fingerprint(frame: pd.DataFrame, images: pd.DataFrame, config: TrainConfig) -> str:
+    content = frame.to_csv(index=False) + "".join(images["sha256"]) + config.split.model_dump_json()
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _prepared(run: Run) -> dict[str, str] | None:
-    if not (run.path / "manifest.csv").is_file() or not (run.path / FINGERPRINT).is_file():
+def _prepared(run: Run) -> Any:
+    """What a finished preparation was of; None when there is none, or its note is damaged."""
+    if not (run.path / layout.MANIFEST).is_file():
         return None
-    state: dict[str, str] = json.loads((run.path / FINGERPRINT).read_text(encoding="utf-8"))
-    return state
+    try:
+        return json.loads((run.path / layout.PREPARED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _refuse_new_splits(run: Run, config: TrainConfig) -> None:
     """Other shares would move hands that a finished stage has learnt from into the test split."""
-    trained = any(run.path.glob("*/metrics.json"))
-    if trained and (run.path / "config.yaml").is_file() and run.config.split != config.split:
+    trained = any(run.path.glob(f"*/{layout.METRICS}"))
+    if trained and (run.path / layout.CONFIG).is_file() and run.config.split != config.split:
         raise InputError(f"{run.path}: already trained with other split shares; give the new shares a new run")
 
 

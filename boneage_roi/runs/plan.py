@@ -1,0 +1,101 @@
+"""What each stage of a training is made of: the settings it follows and the inputs it learns from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from boneage_roi.configs.schema import TrainConfig
+from boneage_roi.runs.layout import (
+    BOXES,
+    DETECTOR,
+    FRAMES,
+    FUSION,
+    QUALITY,
+    READINGS,
+    REGIONS,
+    SEGMENTER,
+    readings_stage,
+    region_stage,
+)
+
+HANDS, IMAGES, ANNOTATIONS, START = "hands", "images", "annotations", "start"
+"""Inputs that are no stage: the table of hands, their images, their annotations, the bundle to go on from."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a stage is made of.
+
+    Attributes:
+        settings: those of the run's settings that it follows, nested as in the YAML file.
+        inputs: ``hands``, ``images``, ``annotations``, ``start``, or the names of stages.
+    """
+
+    settings: dict[str, Any]
+    inputs: tuple[str, ...]
+
+
+def recipe(config: TrainConfig, stage: str) -> Recipe:
+    """The recipe of a stage under a run's settings."""
+    every = config.model_dump(mode="json")
+    kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
+
+    def chosen(*names: str) -> dict[str, Any]:
+        return {key: every[key] for key in names}
+
+    if kind == SEGMENTER:
+        learnt = (START,) if config.start else (HANDS, IMAGES, ANNOTATIONS)
+        return Recipe(chosen("seed", "start", "segmenter"), learnt)
+    if kind == FRAMES:
+        return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER))
+    if kind == DETECTOR:
+        learnt = (START,) if config.start else (HANDS, ANNOTATIONS, FRAMES)
+        return Recipe(chosen("seed", "start", "frame_size", "detector"), learnt)
+    if kind == BOXES:
+        return Recipe({}, (FRAMES, DETECTOR))
+    if kind == REGIONS:
+        settings = chosen("seed", "start") | {"regions": {name: every["regions"].get(name)}}
+        return Recipe(settings, (HANDS, *_seen(name), *((START,) if config.start else ())))
+    if kind == READINGS:
+        return Recipe({}, (HANDS, *_seen(name), region_stage(name)))
+    if kind == FUSION:
+        readings = tuple(readings_stage(region) for region in config.regions)
+        return Recipe(chosen("seed", "fusion"), (HANDS, *readings))
+    if kind == QUALITY:
+        return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER, DETECTOR, FUSION))
+    raise ValueError(f"no stage {stage!r}")
+
+
+def trained_before(config: TrainConfig, stage: str) -> tuple[str, ...]:
+    """The stages that a user must have trained before another can be; what is made in between is made by itself."""
+    kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
+    if kind == REGIONS:
+        return (SEGMENTER, DETECTOR) if BOXES in _seen(name) else (SEGMENTER,)
+    regions = tuple(region_stage(region) for region in config.regions)
+    return {DETECTOR: (SEGMENTER,), FUSION: regions, QUALITY: (*regions, FUSION)}.get(kind, ())
+
+
+def trained_stages(config: TrainConfig) -> tuple[str, ...]:
+    """Every stage that a bundle is made of, in the order in which they are trained."""
+    return (SEGMENTER, DETECTOR, *(region_stage(region) for region in config.regions), FUSION, QUALITY)
+
+
+def command(stage: str) -> str:
+    """The command that trains a stage; what is made without a training is made by that of the next stage."""
+    kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
+    made_by = {FRAMES: DETECTOR, BOXES: DETECTOR, READINGS: FUSION}
+    return f"train-region {name}" if kind == REGIONS else f"train-{made_by.get(kind, kind)}"
+
+
+def title(stage: str) -> str:
+    """A stage in words: "the detector", "the network of carpal"."""
+    kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
+    if kind in (FRAMES, BOXES):
+        return f"the {kind}"
+    if kind == QUALITY:
+        return "the quality gate"
+    return {REGIONS: f"the network of {name}", READINGS: f"the readings of {name}"}.get(kind, f"the {kind}")
+
+
+def _seen(region: str) -> tuple[str, ...]:
+    """What a region's crops are cut from."""
+    return (FRAMES,) if region == "hand" else (FRAMES, BOXES)
