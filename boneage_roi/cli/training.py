@@ -15,6 +15,7 @@ from boneage_roi.regions import REGIONS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from boneage_roi.progress import Progress
     from boneage_roi.runs.run import Run
 
 TRAIN_PACKAGES = (
@@ -83,37 +84,42 @@ def train(
     """Do all of a training that is missing: prepare, every stage, export. The same command resumes it."""
     _require_training()
     _prepare(dataset, run, preset)
-    with _training(run) as opened:
+    with _training(run) as (opened, progress):
         from boneage_roi.training.stages import train_everything
 
-        bundle = train_everything(opened, retrain=retrain)
+        bundle = train_everything(opened, retrain=retrain, progress=progress)
     print(f"bundle is in {bundle}")
 
 
 @app.command(epilog=examples("export runs/default"))
 def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a finished training.")]) -> None:
     """Write the bundle of a finished training run and check it."""
-    with _training(run) as opened:
+    with _training(run) as (opened, progress):
+        from boneage_roi.runs.plan import trained_stages
+
+        opened.require(*trained_stages(opened.config))
         from boneage_roi.training.export import export_bundle
 
-        print(f"bundle is in {export_bundle(opened)}")
+        bundle = export_bundle(opened, progress)
+    print(f"bundle is in {bundle}")
 
 
 @contextmanager
-def _training(run: Path) -> "Iterator[Run]":
+def _training(run: Path) -> "Iterator[tuple[Run, Progress]]":
     """A prepared run, for the time of a training that Ctrl-C may end."""
+    from boneage_roi.cli.progress import training_bars
     from boneage_roi.runs.run import Run
 
     _require_training()
     opened = Run(run)
-    with interruptible("the same command resumes"):
+    with interruptible("the same command resumes"), training_bars() as progress:
         _ = opened.config
-        yield opened
+        yield opened, progress
 
 
 def _one_stage(run: Path, stage: str, retrain: bool) -> None:
     """Train one stage; what a user forgot is said before torch is imported."""
-    with _training(run) as opened:
+    with _training(run) as (opened, progress):
         from boneage_roi.runs.plan import trained_before
 
         opened.require(*trained_before(opened.config, stage))
@@ -122,16 +128,18 @@ def _one_stage(run: Path, stage: str, retrain: bool) -> None:
         opened.refuse_stale(stage)
         from boneage_roi.training.stages import one_stage
 
-        _show_metrics(one_stage(opened, stage))
+        metrics = one_stage(opened, stage, progress)
+    _show_metrics(metrics)
 
 
 def _prepare(dataset: Path, run: Path, preset: str) -> "pd.DataFrame":
+    from boneage_roi.cli.progress import training_bars
     from boneage_roi.configs.schema import TrainConfig
     from boneage_roi.runs.run import Run
     from boneage_roi.training.prepare import prepare
 
-    with interruptible("the same command starts over"):
-        return prepare(dataset, Run(run), TrainConfig.load(preset))
+    with interruptible("the same command starts over"), training_bars() as progress:
+        return prepare(dataset, Run(run), TrainConfig.load(preset), progress)
 
 
 def _show_metrics(metrics: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """The region detector: Ultralytics YOLO26-nano, NMS-free, five classes, started from its YAML.
 
-The user's machine is neither written to outside the run folder nor called from: automatic installs, the settings file
-and usage events of Ultralytics are switched off before it is imported.
+The user's machine is neither written to outside the run folder nor called from: automatic installs, the settings file,
+usage events and the banner of Ultralytics are switched off before it is imported.
 """
 
 import atexit
@@ -19,6 +19,7 @@ def open_yolo(weights: str | Path = ARCHITECTURE) -> Any:
     """An ``ultralytics.YOLO`` from its architecture or from a checkpoint."""
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "true"
+    os.environ["YOLO_VERBOSE"] = "false"
     if "ultralytics" not in sys.modules:  # its settings are written when it is imported
         os.environ["YOLO_CONFIG_DIR"] = folder = tempfile.mkdtemp(prefix="boneage-roi-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

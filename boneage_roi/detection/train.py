@@ -1,6 +1,7 @@
 """Training the region detector and measuring it on hands outside its training."""
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pandas as pd
 
 from boneage_roi.detection.dataset import write_dataset
 from boneage_roi.detection.labels import build_labels
-from boneage_roi.detection.model import open_yolo
 from boneage_roi.detection.runtime import Detector
+from boneage_roi.detection.yolo import train_yolo, trained_yolo
 from boneage_roi.files import write_atomically
 from boneage_roi.learning.fitting import tune_cpu
 from boneage_roi.learning.onnx_export import halve_weights
+from boneage_roi.progress import Progress
 from boneage_roi.regions import REGIONS, detected
 from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import FrameCache
@@ -24,7 +26,7 @@ FINISHED = -1
 """The epoch that Ultralytics writes into a checkpoint whose training came to its end."""
 
 
-def train_detector(run: Run) -> dict[str, Any]:
+def train_detector(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     """Build labels, train, export and measure the detector in ``run/detector``; does nothing when that is done.
 
     Needs the run's frames.
@@ -40,19 +42,11 @@ def train_detector(run: Run) -> dict[str, Any]:
         write_atomically(folder / layout.LABELS_FILE, build_labels(run).round(2).to_csv(index=False))
     labels = pd.read_csv(folder / layout.LABELS_FILE, dtype={"id": str})
     data = write_dataset(run, labels, folder / "data", config.size)
-    checkpoint = folder / "yolo" / "weights" / "last.pt"
-    if not checkpoint.is_file():
-        tune_cpu()
-        open_yolo().train(**_settings(run, data, folder))
-    elif open_yolo(checkpoint).ckpt["epoch"] != FINISHED:
-        tune_cpu()
-        open_yolo(checkpoint).train(resume=True)
-    detector = open_yolo(checkpoint)
-    exported = Path(
-        detector.export(format="onnx", imgsz=config.size, nms=False, simplify=False, opset=17, verbose=False)
-    )
+    tune_cpu()
+    train_yolo(_settings(run, data, folder), folder, seed=run.config.seed, progress=progress)
+    detector = trained_yolo(folder, dict(enumerate(detected(run.config.regions))), config.size)
     network = run.network(layout.DETECTOR)
-    write_atomically(network, halve_weights(onnx.load(exported)).SerializeToString())
+    _export(detector, config.size, folder, network)
     measured = detector.val(
         data=str(data),
         imgsz=config.size,
@@ -64,6 +58,7 @@ def train_detector(run: Run) -> dict[str, Any]:
         project=str(folder.resolve()),  # or else a folder `runs` appears where the user stands
         name="measured",
         exist_ok=True,
+        device="cpu",
     )
     metrics = {
         "split": "annotated hands of fusion + test",
@@ -71,9 +66,20 @@ def train_detector(run: Run) -> dict[str, Any]:
         "map50_95": round(float(measured.box.map), 4),
         "found": found_shares(run, Detector(network, detected(run.config.regions))),
     }
-    shutil.rmtree(folder / "data")
+    for name in ("data", "yolo", "measured"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     run.finish(layout.DETECTOR, metrics, outputs=[network.name])
     return metrics
+
+
+def _export(detector: Any, size: int, folder: Path, path: Path) -> None:
+    """Write the detector as ONNX."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        detector.model.pt_path = str(Path(place) / "detector.pt")
+        made = detector.export(format="onnx", imgsz=size, nms=False, simplify=False, opset=17, verbose=False)
+        network = halve_weights(onnx.load(made))
+        del network.metadata_props[:]  # they hold the time, and no two exports would be the same
+        write_atomically(path, network.SerializeToString())
 
 
 def _settings(run: Run, data: Path, folder: Path) -> dict[str, Any]:

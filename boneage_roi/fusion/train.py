@@ -18,17 +18,18 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from sklearn.model_selection import KFold
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 
 from boneage_roi.files import write_atomically
 from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer
 from boneage_roi.fusion.runtime import FUSION_FILES
-from boneage_roi.learning.fitting import fit, one_cycle
+from boneage_roi.learning.fitting import fit, one_cycle, shuffled
 from boneage_roi.learning.losses import label_distribution
 from boneage_roi.learning.onnx_export import export_onnx
 from boneage_roi.metrics import AGE_BAND_EDGES
+from boneage_roi.progress import Progress
 from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import read_readings
 from boneage_roi.runs.run import Run
@@ -48,7 +49,7 @@ MOST_ROUNDS = 400
 Floats = NDArray[np.float32]
 
 
-def train_fusion(run: Run) -> dict[str, Any]:
+def train_fusion(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     """Train, measure and export the fusion into ``run/fusion``; does nothing when that is done.
 
     Needs the readings of the ``fusion`` hands.
@@ -60,7 +61,7 @@ def train_fusion(run: Run) -> dict[str, Any]:
         return metrics
     config, folder = run.config.fusion, run.stage(layout.FUSION)
     hands, ages = load_hands(run)
-    fitted = cross_fit(hands, ages, run)
+    fitted = cross_fit(hands, ages, run, progress)
     rounds, boosted = boost(fitted, run)
     trees = lightgbm.train(tree_settings(run.config.seed), _tree_data(fitted, slice(None)), rounds)
     export_layer(fitted.committee, hands, folder / "rb_fcl.onnx")
@@ -119,7 +120,7 @@ class CrossFitted:
         return np.asarray(missing + COUNTERWEIGHT * (total / (count + FEW))[band], np.float32)
 
 
-def cross_fit(hands: HandReadings, ages: Floats, run: Run) -> CrossFitted:
+def cross_fit(hands: HandReadings, ages: Floats, run: Run, progress: Progress | None = None) -> CrossFitted:
     """Train a layer a fold in ``run/fusion``; a finished one is loaded."""
     config, folder = run.config.fusion, run.stage(layout.FUSION)
     members, distributions = [], np.zeros((len(hands), MONTHLY.bins), np.float32)
@@ -127,8 +128,17 @@ def cross_fit(hands: HandReadings, ages: Floats, run: Run) -> CrossFitted:
         lightning.seed_everything(run.config.seed + fold, verbose=False)
         module = _LitLayer(FeatureConnectedLayer(hands.features.shape[1], hands.features.shape[2]))
         tensors = [torch.from_numpy(array) for array in hands[teach].network_inputs.values()]
-        batches = DataLoader(TensorDataset(*tensors, torch.from_numpy(ages[teach])), 64, shuffle=True)
-        fit(module, batches, epochs=config.epochs, folder=folder, name=f"fold{fold}")
+        batches = shuffled(TensorDataset(*tensors, torch.from_numpy(ages[teach])), 64)
+        fit(
+            module,
+            batches,
+            epochs=config.epochs,
+            folder=folder,
+            name=f"fold{fold}",
+            seed=run.config.seed + fold,
+            title=f"fusion, fold {fold + 1} of {config.folds}",
+            progress=progress,
+        )
         members.append(module.network)
         distributions[keep] = run_layer(module.network, hands[keep])
     return CrossFitted(Committee(members), hands, ages, distributions, tree_features(hands, distributions))
@@ -176,7 +186,7 @@ class _LitLayer(lightning.LightningModule):
         self._follow_bias(group, errors.detach())
         balance = (self.bias[group] * errors).mean()
         loss: Tensor = spread + 0.1 * errors.abs().mean() + BALANCE * balance
-        self.log("mae", errors.abs().mean(), prog_bar=True)
+        self.log("mae", errors.abs().mean(), on_step=False, on_epoch=True)
         return loss
 
     def _follow_bias(self, group: tuple[Tensor, Tensor], errors: Tensor) -> None:
@@ -202,6 +212,7 @@ def tree_settings(seed: int) -> dict[str, Any]:
         "lambda_l2": 10.0,
         "seed": seed,
         "deterministic": True,
+        "force_col_wise": True,  # or LightGBM measures which way is faster, and sums in another order
         "num_threads": 2,
         "verbose": -1,
     }

@@ -54,7 +54,12 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         self.augmentation = augmentation
         self.bad_exports = bad_exports
         self.aspect = aspect
+        self.seed = seed
         self.random = np.random.default_rng(seed)
+
+    def reseed(self, *numbers: int) -> None:
+        """Draw from now on what these numbers make."""
+        self.random = np.random.default_rng((self.seed, *numbers))
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -8,15 +8,15 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from boneage_roi.configs.schema import RegionConfig, RoundConfig
-from boneage_roi.learning.fitting import fit, one_cycle
+from boneage_roi.learning.fitting import fit, one_cycle, shuffled
 from boneage_roi.learning.losses import label_distribution
 from boneage_roi.learning.onnx_export import export_onnx, load_onnx
+from boneage_roi.progress import Progress, tracked
 from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
 from boneage_roi.regional_models.networks.region_net import RegionNet
@@ -27,7 +27,7 @@ from boneage_roi.runs.run import Run
 from boneage_roi.values import MONTHLY
 
 
-def train_region(run: Run, region: str, start: Path | None = None) -> dict[str, Any]:
+def train_region(run: Run, region: str, start: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Train, measure and export one region's CNN into ``run/regions/<region>``; does nothing when that is done.
 
     Needs the run's frames and, but for the whole hand, its boxes.
@@ -46,27 +46,36 @@ def train_region(run: Run, region: str, start: Path | None = None) -> dict[str, 
     network = build_network(config)
     if start is not None:
         load_onnx(network, start)
-    images = [_train_round(network, run, region, number) for number in range(1, len(config.rounds) + 1)]
+    images = [_train_round(network, run, region, number, progress) for number in range(1, len(config.rounds) + 1)]
     export_region(network, region, config, exported)
-    samples = load_samples(run, region, config.size, config.margin, "fusion")
+    samples = load_samples(run, region, config.size, config.margin, "fusion", progress)
     held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
     metrics = measure(network, held_out) | {"split": "fusion", "train_images": images[-1]}
     run.finish(stage, metrics, outputs=[exported.name])
     return metrics
 
 
-def _train_round(network: RegionNet, run: Run, region: str, number: int) -> int:
+def _train_round(network: RegionNet, run: Run, region: str, number: int, progress: Progress | None) -> int:
     """Train one round, numbered from 1; the crops of its size are gone from memory after it. Returns their images."""
     config = run.config.regions[region]
     settings = config.rounds[number - 1]
     size, seed = settings.size or config.size, run.config.seed + number
-    samples = load_samples(run, region, size, config.margin, "train")
+    samples = load_samples(run, region, size, config.margin, "train", progress)
     changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
     dataset = RegionDataset(samples, size, REGIONS[region].max_crops, seed=seed, **changes)
-    batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
+    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
     module, folder = _LitRegion(network, config, settings), run.stage(layout.region_stage(region))
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    fit(module, batches, epochs=settings.epochs, folder=folder, name=f"round{number}")
+    fit(
+        module,
+        batches,
+        epochs=settings.epochs,
+        folder=folder,
+        name=f"round{number}",
+        seed=seed,
+        title=f"{region}, round {number} of {len(config.rounds)}",
+        progress=progress,
+    )
     average(network, before, settings.keep)
     return len(dataset)
 
@@ -89,7 +98,9 @@ def build_network(config: RegionConfig) -> RegionNet:
     )
 
 
-def load_samples(run: Run, region: str, size: tuple[int, int], margin: float, split: str) -> list[RegionSample]:
+def load_samples(
+    run: Run, region: str, size: tuple[int, int], margin: float, split: str, progress: Progress | None = None
+) -> list[RegionSample]:
     """Cut the region's crops of a split's hands into memory, with some context around them."""
     frames = FrameCache(run)
     boxes = {} if REGIONS[region].whole else read_boxes(run)
@@ -97,7 +108,7 @@ def load_samples(run: Run, region: str, size: tuple[int, int], margin: float, sp
     wanted = hands[(hands.split == split) & hands.id.isin(frames.table.index)]
     samples = []
     hand: Any
-    for hand in track(list(wanted.itertuples()), f"{region} crops"):
+    for hand in tracked(wanted.itertuples(), f"{region} crops", len(wanted), progress):
         key = str(hand.id)
         cut = partial(cut_crops, boxes=boxes.get(key, []), region=region, size=size, margin=margin, context=CONTEXT)
         if (crops := cut(frames[key])) is not None:
@@ -138,11 +149,12 @@ class _LitRegion(lightning.LightningModule):
             hand, crop = (present > 0.5).nonzero(as_tuple=True)
             single, alone = self._age_loss(vectors[hand, crop], sex[hand], ages[hand])
             loss = loss + self.settings.single_crops * single
-            self.log("alone", alone, prog_bar=True)
+            self.log("alone", alone, on_step=False, on_epoch=True)
         if self.network.sex_head is not None:
             guess = self.network.sex_head(pooled).squeeze(-1)
             loss = loss + self.config.sex_loss_weight * functional.binary_cross_entropy_with_logits(guess, sex)
-        self.log("mae", error, prog_bar=True)
+        self.log("mae", error, on_step=False, on_epoch=True)
+        self.log("loss", loss, on_step=False, on_epoch=True)
         return loss
 
     def _age_loss(self, vectors: Tensor, sex: Tensor, ages: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boneage_roi.configs.schema import TrainConfig
+from boneage_roi.regions import detected, find_region
 from boneage_roi.runs.layout import (
     BOXES,
     DETECTOR,
@@ -49,7 +50,8 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
         return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER))
     if kind == DETECTOR:
         learnt = (START,) if config.start else (HANDS, ANNOTATIONS, FRAMES)
-        return Recipe(chosen("seed", "start", "frame_size", "detector"), learnt)
+        found = {"regions": list(detected(config.regions))}
+        return Recipe(chosen("seed", "start", "frame_size", "detector") | found, learnt)
     if kind == BOXES:
         return Recipe({}, (FRAMES, DETECTOR))
     if kind == REGIONS:
@@ -59,7 +61,7 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
         return Recipe({}, (HANDS, *_seen(name), region_stage(name)))
     if kind == FUSION:
         readings = tuple(readings_stage(region) for region in config.regions)
-        return Recipe(chosen("seed", "fusion"), (HANDS, *readings))
+        return Recipe(chosen("seed", "fusion") | {"regions": list(config.regions)}, (HANDS, *readings))
     if kind == QUALITY:
         return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER, DETECTOR, FUSION))
     raise ValueError(f"no stage {stage!r}")
@@ -98,4 +100,4 @@ def title(stage: str) -> str:
 
 def _seen(region: str) -> tuple[str, ...]:
     """What a region's crops are cut from."""
-    return (FRAMES,) if region == "hand" else (FRAMES, BOXES)
+    return (FRAMES,) if find_region(region).whole else (FRAMES, BOXES)

@@ -42,6 +42,10 @@ class HandDataset(Dataset[tuple[Tensor, ...]]):
         self.length = length or len(samples)
         self.random = np.random.default_rng(seed)
 
+    def reseed(self, *numbers: int) -> None:
+        """Draw from now on what these numbers make."""
+        self.random = np.random.default_rng((self.seed, *numbers))
+
     def __len__(self) -> int:
         return self.length
 

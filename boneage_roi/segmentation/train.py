@@ -10,16 +10,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from boneage_roi.configs.schema import SegmenterConfig
 from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.errors import InputError
-from boneage_roi.learning.fitting import fit, one_cycle
+from boneage_roi.learning.fitting import fit, one_cycle, shuffled
 from boneage_roi.learning.onnx_export import export_onnx
+from boneage_roi.progress import Progress, tracked
 from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.dataset import HandDataset, HandSample
@@ -35,7 +34,7 @@ SMALLEST_HAND = 0.05
 """Share of the square that a pseudo-mask must cover."""
 
 
-def train_segmenter(run: Run) -> dict[str, Any]:
+def train_segmenter(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     """Train, measure and export the segmenter into ``run/segmenter``; does nothing when that is done.
 
     Returns:
@@ -48,14 +47,14 @@ def train_segmenter(run: Run) -> dict[str, Any]:
         return metrics
     config, folder = run.config.segmenter, run.stage(layout.SEGMENTER)
     hands = run.manifest.set_index("id")
-    drawn = load_samples(run, hands, config.size)
+    drawn = load_samples(run, hands, config.size, progress)
     train = {key: sample for key, sample in drawn.items() if hands.split[key] == "train"}
     _require_annotations(run, train, {key: drawn[key] for key in drawn.keys() - train.keys()})
     lightning.seed_everything(run.config.seed, verbose=False)
-    network = _round(list(train.values()), config, config.epochs, folder, "round1", HandUNet(), run.config.seed)
-    pseudo = _pseudo_samples(network, hands, set(drawn), config, run.config.seed)
-    second = [*train.values(), *pseudo]
-    network = _round(second, config, config.self_training_epochs, folder, "round2", network, run.config.seed + 1)
+    seed = run.config.seed
+    network = _round(list(train.values()), config, folder, 1, HandUNet(), seed, progress)
+    pseudo = _pseudo_samples(network, hands, set(drawn), config, seed, progress)
+    network = _round([*train.values(), *pseudo], config, folder, 2, network, seed + 1, progress)
     example = torch.zeros(1, 1, config.size, config.size)
     exported = run.network(layout.SEGMENTER)
     export_onnx(network, (example,), exported, input_names=["image"], output_names=["maps"])
@@ -91,7 +90,7 @@ class _LitSegmenter(lightning.LightningModule):
         spread = -(targets.flatten(2) * logits[:, 1:].flatten(2).log_softmax(-1)).sum(-1).mean(1)
         landmark_loss = (weights[:, 1] * spread).sum() / weights[:, 1].sum().clamp(min=1)
         loss: Tensor = mask_loss + 0.1 * landmark_loss
-        self.log_dict({"mask": mask_loss, "landmarks": landmark_loss}, prog_bar=True)
+        self.log_dict({"mask": mask_loss, "landmarks": landmark_loss}, on_step=False, on_epoch=True)
         return loss
 
     def configure_optimizers(self) -> Any:
@@ -101,28 +100,35 @@ class _LitSegmenter(lightning.LightningModule):
 def _round(
     samples: list[HandSample],
     config: SegmenterConfig,
-    epochs: int,
     folder: Path,
-    name: str,
+    number: int,
     network: HandUNet,
     seed: int,
+    progress: Progress | None,
 ) -> HandUNet:
+    """The first round, on what people drew, or the second, which is shorter and gentler."""
     network = network.to(memory_format=torch.channels_last)
-    module = _LitSegmenter(network, config.learning_rate if name == "round1" else config.learning_rate / 2)
+    epochs, rate = [
+        (config.epochs, config.learning_rate),
+        (config.self_training_epochs, config.learning_rate / 2),
+    ][number - 1]
+    module = _LitSegmenter(network, rate)
     drawn = [sample for sample in samples if sample.mask is not None and sample.weight == 1]
     others = [sample for sample in samples if sample.mask is None or sample.weight < 1]
     dataset = HandDataset([*others, *(drawn * max(1, len(others) // (2 * max(len(drawn), 1))))], seed)
-    batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
-    fit(module, batches, epochs=epochs, folder=folder, name=name)
+    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
+    title = f"segmenter, round {number} of 2"
+    fit(module, batches, epochs=epochs, folder=folder, name=f"round{number}", seed=seed, title=title, progress=progress)
     return module.network
 
 
-def load_samples(run: Run, hands: pd.DataFrame, size: int) -> dict[str, HandSample]:
+def load_samples(run: Run, hands: pd.DataFrame, size: int, progress: Progress | None = None) -> dict[str, HandSample]:
     """Every hand that has an outline or key points, letterboxed to ``size``."""
     polygons = _read_json(run.path / layout.ANNOTATIONS / "polygons.json")
     keypoints = _read_json(run.path / layout.ANNOTATIONS / "keypoints.json")
     samples = {}
-    for key in track(sorted((polygons.keys() | keypoints.keys()) & set(hands.index)), "annotated hands"):
+    keys = sorted((polygons.keys() | keypoints.keys()) & set(hands.index))
+    for key in tracked(keys, "annotated hands", len(keys), progress):
         radiograph = read_hand(hands.loc[key])
         height, width = radiograph.pixels.shape
         to_square = letterbox_map(height, width, size)
@@ -155,14 +161,19 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _pseudo_samples(
-    network: HandUNet, hands: pd.DataFrame, annotated: set[str], config: SegmenterConfig, seed: int
+    network: HandUNet,
+    hands: pd.DataFrame,
+    annotated: set[str],
+    config: SegmenterConfig,
+    seed: int,
+    progress: Progress | None,
 ) -> list[HandSample]:
     """Confident masks and landmarks of training hands that nobody outlined (self-training, Lee 2013)."""
     pool = hands[(hands.split == "train") & ~hands.index.isin(annotated)]
     pool = pool.sample(min(config.self_training_hands, len(pool)), random_state=seed)
     network.eval()
     samples = []
-    for _, hand in track(list(pool.iterrows()), "pseudo-masks"):
+    for _, hand in tracked(list(pool.iterrows()), "pseudo-masks", len(pool), progress):
         square = letterbox(read_hand(hand).pixels, config.size)
         with torch.no_grad():
             maps = network(torch.from_numpy(square)[None, None])[0].numpy()

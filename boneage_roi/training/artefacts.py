@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from boneage_roi.datasets.augmentation import poor_file
 from boneage_roi.datasets.manifest import read_hand
@@ -17,6 +15,7 @@ from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
+from boneage_roi.progress import Progress, tracked
 from boneage_roi.quality.dataset import not_a_hand, side_by_side, spoiled
 from boneage_roi.quality.measures import disagreement, measure
 from boneage_roi.regional_models.crops import SIX_VIEWS
@@ -41,7 +40,7 @@ PAIRS = 2
 """Every so many hands, one gives an image with two."""
 
 
-def cache_frames(run: Run) -> None:
+def cache_frames(run: Run, progress: Progress | None = None) -> None:
     """Segment every radiograph and keep its hand frame; needs the trained segmenter.
 
     Of the ``train`` hands the frame of a bad export is kept too.
@@ -77,25 +76,25 @@ def cache_frames(run: Run) -> None:
             "confidence": mask.confidence,
         }
 
-    rows = list(in_threads(work, range(len(hands)), "hand frames"))
+    rows = list(in_threads(work, range(len(hands)), "hand frames", progress))
     pixels.flush()
     spoiled.flush()
     write_atomically(folder / table, pd.DataFrame(rows).to_csv(index=False))
     run.finish(layout.FRAMES, {"images": len(rows)}, outputs=[table])
 
 
-def cache_boxes(run: Run) -> None:
+def cache_boxes(run: Run, progress: Progress | None = None) -> None:
     """Find the regions in every frame; needs the frames and the trained detector."""
     if not run.begin_anew(layout.BOXES):
         return
     frames, detector = FrameCache(run), _detector(run)
     keys = list(frames.table.index)
-    found = in_threads(lambda key: detector(frames[key]), keys, "regions")
+    found = in_threads(lambda key: detector(frames[key]), keys, "regions", progress)
     write_boxes(run, dict(zip(keys, found, strict=True)))
     run.finish(layout.BOXES, {"images": len(keys)}, outputs=[layout.BOXES_FILE])
 
 
-def cache_measures(run: Run) -> None:
+def cache_measures(run: Run, progress: Progress | None = None) -> None:
     """Measure what the quality gate learns from; needs every network and the ``fusion`` readings.
 
     ``run/quality/measures.csv`` gets a row an image, its ``kind`` first: ``hand`` for those of the ``fusion`` split, in
@@ -143,11 +142,13 @@ def cache_measures(run: Run) -> None:
             rows += row("pair", analyse(side_by_side(radiograph, read_hand(hands[number - 1]))))
         return rows + spoiled_row(*spoiled(number, radiograph, random), hand)
 
-    found = [image for rows in in_threads(work, range(len(hands)), "quality measures") for image in rows]
+    found = [image for rows in in_threads(work, range(len(hands)), "quality measures", progress) for image in rows]
     write_atomically(path, pd.DataFrame(found).to_csv(index=False))
 
 
-def cache_readings(run: Run, region: str, split: str = "fusion", *, tta: bool = True) -> None:
+def cache_readings(
+    run: Run, region: str, split: str = "fusion", *, tta: bool = True, progress: Progress | None = None
+) -> None:
     """Read a region of the hands of a split; needs its trained CNN."""
     stage = layout.readings_stage(region, split, tta=tta)
     if not run.begin_anew(stage):
@@ -161,7 +162,7 @@ def cache_readings(run: Run, region: str, split: str = "fusion", *, tta: bool = 
         key, sex = hand
         return reader(frames[key], boxes.get(key, []), sex)
 
-    readings = list(in_threads(work, wanted, f"{region} readings"))
+    readings = list(in_threads(work, wanted, f"{region} readings", progress))
     found = {key: reading for (key, _), reading in zip(wanted, readings, strict=True) if reading is not None}
     if not found:
         raise InputError(f"{run.path}: {region} was found on no hand; retrain the detector")
@@ -182,8 +183,13 @@ def _reader(run: Run, region: str, *, tta: bool) -> RegionReader:
     return RegionReader(network, region, size=config.size, margin=config.margin, views=views)
 
 
-def in_threads(work: Callable[[Any], Result], items: Any, title: str) -> Iterator[Result]:
-    """Do ``work`` on every item in order, on all cores, with a progress bar."""
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ThreadPoolExecutor(os.cpu_count()) as pool, Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(pool.map(work, items), total=len(items))
+def in_threads(
+    work: Callable[[Any], Result], items: Any, title: str, progress: Progress | None = None
+) -> Iterator[Result]:
+    """Do ``work`` on every item in order, on all cores."""
+    # Threads do: decoding, resizing and networks release the interpreter's lock.
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield from tracked(pool.map(work, items), title, len(items), progress)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -9,7 +9,9 @@ from boneage_roi.fusion.features import HandReadings, moments
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import load_hands
 from boneage_roi.metrics import error_table
+from boneage_roi.progress import Progress
 from boneage_roi.regions import age_column
+from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import cache_readings
 from boneage_roi.values import FloatArray
@@ -17,7 +19,7 @@ from boneage_roi.values import FloatArray
 KEPT = ("n", "mae", "mae_low", "mae_high", "bias", "coverage", "width")
 
 
-def measure_test(run: Run) -> dict[str, Any]:
+def measure_test(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     """Errors of the bone ages on the ``test`` hands, months; nothing when the run has none.
 
     Returns:
@@ -27,10 +29,10 @@ def measure_test(run: Run) -> dict[str, Any]:
     if not (run.manifest.split == "test").any():
         return {}
     for region in run.config.regions:
-        cache_readings(run, region, "test")
+        cache_readings(run, region, "test", progress=progress)
     hands, ages = load_hands(run, "test")
     table = prediction_table(
-        hands, ages, *Fuser.open(run.path / "fusion", regions=tuple(run.config.regions)).fuse(hands)
+        hands, ages, *Fuser.open(run.path / layout.FUSION, regions=tuple(run.config.regions)).fuse(hands)
     )
     rows = error_table(table).to_dict("records")
     return {row["level"]: {name: round(float(row[name]), 3) for name in KEPT if pd.notna(row[name])} for row in rows}

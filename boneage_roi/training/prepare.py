@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from boneage_roi import __version__
 from boneage_roi.configs.schema import TrainConfig
@@ -19,13 +17,14 @@ from boneage_roi.datasets.splits import assign_splits
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.progress import Progress, tracked
 from boneage_roi.runs import layout
 from boneage_roi.runs.fingerprints import image_records
 from boneage_roi.runs.run import Run
 from boneage_roi.values import Sex
 
 
-def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
+def prepare(dataset: Path, run: Run, config: TrainConfig, progress: Progress | None = None) -> pd.DataFrame:
     """Check every image of a data set and write what the training stages start from.
 
     Into the run folder go ``config.yaml``, ``rejected.csv`` (hands that cannot be used, and why), ``annotations/`` and,
@@ -59,7 +58,7 @@ def prepare(dataset: Path, run: Run, config: TrainConfig) -> pd.DataFrame:
         return run.manifest
     _refuse_new_splits(run, config)
     annotations = Annotations.read(source)
-    frame, reasons = _check(frame)
+    frame, reasons = _check(frame, progress)
     manifest = frame[reasons == ""]
     if manifest.empty:
         raise InputError(f"{dataset}: none of {len(frame)} hands can be used; the first: {reasons.iloc[0]}")
@@ -124,12 +123,12 @@ def _refuse_new_splits(run: Run, config: TrainConfig) -> None:
         raise InputError(f"{run.path}: already trained with other split shares; give the new shares a new run")
 
 
-def _check(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+def _check(frame: pd.DataFrame, progress: Progress | None) -> tuple[pd.DataFrame, pd.Series]:
     """The table with the sexes that the images tell, and why each row cannot be used ("" when it can).
 
     Rows with the same index are images of one hand: what one tells of the sex holds for all.
     """
-    checked = pd.DataFrame(_check_images(list(frame["path"])), index=frame.index, columns=["fault", "sex"])
+    checked = pd.DataFrame(_check_images(list(frame["path"]), progress), index=frame.index, columns=["fault", "sex"])
     sexes = frame["sex"].where(frame["sex"].notna(), checked["sex"])
     frame = frame.assign(sex=sexes.groupby(level=0).transform("first"))
     reasons = checked["fault"].mask(frame["sex"].isna() & checked["fault"].eq(""), "no sex")
@@ -144,12 +143,10 @@ def _check_image(path: str) -> tuple[str, Sex | None]:
         return str(error), None
 
 
-def _check_images(paths: list[str]) -> list[tuple[str, Sex | None]]:
-    columns = (TextColumn("checking images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _check_images(paths: list[str], progress: Progress | None) -> list[tuple[str, Sex | None]]:
     # Threads do: decoding and resizing release the interpreter's lock.
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            return list(progress.track(pool.map(_check_image, paths), total=len(paths)))
+        return list(tracked(pool.map(_check_image, paths), "checking images", len(paths), progress))
     finally:
         pool.shutdown(cancel_futures=True)

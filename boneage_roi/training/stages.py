@@ -1,4 +1,4 @@
-"""The stages of a training in their order: each makes sure that what it learns from is there."""
+"""The stages of a training in their order: each makes sure that what it learns from is there and fits."""
 
 import shutil
 from pathlib import Path
@@ -8,9 +8,11 @@ from boneage_roi.detection.train import train_detector
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.train import train_fusion
 from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.progress import Progress
 from boneage_roi.quality.train import train_gate
 from boneage_roi.regional_models.train import train_region
-from boneage_roi.regions import REGIONS
+from boneage_roi.runs import layout, plan
+from boneage_roi.runs.fingerprints import Fingerprints
 from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.train import train_segmenter
 from boneage_roi.training.artefacts import cache_boxes, cache_frames, cache_measures, cache_readings
@@ -19,57 +21,85 @@ from boneage_roi.training.export import export_bundle
 Metrics = dict[str, Any]
 
 
-def segmenter_stage(run: Run) -> Metrics:
+def segmenter_stage(run: Run, progress: Progress | None = None) -> Metrics:
     """Train the segmenter of a prepared run, or take over that of the bundle that it starts from."""
-    _take_over(run, "segmenter")
-    return train_segmenter(run)
+    _take_over(run, layout.SEGMENTER)
+    return train_segmenter(run, progress)
 
 
-def detector_stage(run: Run) -> Metrics:
+def detector_stage(run: Run, progress: Progress | None = None) -> Metrics:
     """Cut out every hand, then train the detector on the annotated ones, or take over that of the starting bundle."""
-    _needs(run, "segmenter", "train-segmenter")
-    cache_frames(run)
-    _take_over(run, "detector")
-    return train_detector(run)
+    run.require(*plan.trained_before(run.config, layout.DETECTOR))
+    cache_frames(run, progress)
+    _take_over(run, layout.DETECTOR)
+    return train_detector(run, progress)
 
 
-def region_stage(run: Run, region: str) -> Metrics:
+def region_stage(run: Run, region: str, progress: Progress | None = None) -> Metrics:
     """Find the regions of every hand, then train the network of one; the whole hand needs no detector."""
-    _needs(run, "segmenter", "train-segmenter")
-    cache_frames(run)
-    if not REGIONS[region].whole:
-        _needs(run, "detector", "train-detector")
-        cache_boxes(run)
-    bundle = _start(run, f"regions/{region}")
-    return train_region(
-        run, region, start=None if bundle is None else bundle.file(bundle.manifest.network(region).file)
-    )
+    stage = layout.region_stage(region)
+    earlier = plan.trained_before(run.config, stage)
+    run.require(*earlier)
+    cache_frames(run, progress)
+    if layout.DETECTOR in earlier:
+        cache_boxes(run, progress)
+    bundle = _start(run, stage)
+    start = None if bundle is None else bundle.file(bundle.manifest.network(region).file)
+    return train_region(run, region, start, progress)
 
 
-def fusion_stage(run: Run) -> Metrics:
+def fusion_stage(run: Run, progress: Progress | None = None) -> Metrics:
     """Read every region of the hands of the ``fusion`` split, then train the fusion on the readings."""
+    run.require(*plan.trained_before(run.config, layout.FUSION))
     for region in run.config.regions:
-        _needs(run, f"regions/{region}", f"train-region {region}")
-        cache_readings(run, region)
-    return train_fusion(run)
+        cache_readings(run, region, progress=progress)
+    return train_fusion(run, progress)
 
 
-def quality_stage(run: Run) -> Metrics:
+def quality_stage(run: Run, progress: Progress | None = None) -> Metrics:
     """Measure hands and images that are none, then learn what the quality gate lets through."""
-    _needs(run, "fusion", "train-fusion")
-    cache_measures(run)
+    run.require(*plan.trained_before(run.config, layout.QUALITY))
+    cache_measures(run, progress)
     return train_gate(run)
 
 
-def train_everything(run: Run) -> Path:
-    """Do every stage that is missing and write the bundle; returns its folder."""
-    segmenter_stage(run)
-    detector_stage(run)
-    for region in run.config.regions:
-        region_stage(run, region)
-    fusion_stage(run)
-    quality_stage(run)
-    return export_bundle(run)
+def train_everything(run: Run, *, retrain: bool = False, progress: Progress | None = None) -> Path:
+    """Do every stage that is missing and write the bundle.
+
+    Args:
+        retrain: train anew what no longer fits the run's settings and data; otherwise that is refused.
+
+    Returns:
+        The bundle's folder.
+    """
+    stages = plan.trained_stages(run.config)
+    if not retrain:
+        for stage in stages:
+            run.refuse_stale(stage)
+    for number, stage in enumerate(stages):
+        if progress is not None:
+            progress("stages", number, len(stages) + 1)
+        if retrain and Fingerprints(run).why_stale(stage) is not None:
+            run.clear(stage)
+        one_stage(run, stage, progress)
+    bundle = export_bundle(run, progress)
+    if progress is not None:
+        progress("stages", len(stages) + 1, len(stages) + 1)
+    return bundle
+
+
+def one_stage(run: Run, stage: str, progress: Progress | None = None) -> Metrics:
+    """Do one stage, known by its folder."""
+    kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
+    if kind == layout.REGIONS:
+        return region_stage(run, name, progress)
+    stages = {
+        layout.SEGMENTER: segmenter_stage,
+        layout.DETECTOR: detector_stage,
+        layout.FUSION: fusion_stage,
+        layout.QUALITY: quality_stage,
+    }
+    return stages[kind](run, progress)
 
 
 def _start(run: Run, stage: str) -> Bundle | None:
@@ -91,10 +121,7 @@ def _start(run: Run, stage: str) -> Bundle | None:
 def _take_over(run: Run, stage: str) -> None:
     """Use a stage's network of the bundle that the run starts from, with what its training measured."""
     if (bundle := _start(run, stage)) is not None:
-        shutil.copyfile(bundle.file(f"{stage}.onnx"), run.stage(stage) / f"{stage}.onnx")
-        run.finish(stage, bundle.manifest.metrics[stage])
-
-
-def _needs(run: Run, stage: str, command: str) -> None:
-    if run.metrics(stage) is None:
-        raise InputError(f"{run.path}: the {stage} is not trained yet; run `boneage-roi {command}` first")
+        run.begin(stage)
+        network = run.network(stage)
+        shutil.copyfile(bundle.file(f"{stage}.onnx"), network)
+        run.finish(stage, bundle.manifest.metrics[stage], outputs=[network.name])

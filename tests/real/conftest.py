@@ -22,7 +22,7 @@ def segmented_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = Run(folder / "run")
     prepare(write_tiny_dataset(folder / "hands"), run, tiny_config())
     train_segmenter(run)
-    shutil.copyfile(SHIPPED_SEGMENTER, run.path / "segmenter" / "segmenter.onnx")
+    shutil.copyfile(SHIPPED_SEGMENTER, run.network("segmenter"))
     cache_frames(run)
     return run
 

@@ -19,13 +19,12 @@ from boneage_roi.regional_models.networks.region_net import RegionNet  # noqa: E
 from boneage_roi.regional_models.train import _LitRegion  # noqa: E402
 from boneage_roi.regional_models.train import load_samples as load_crops  # noqa: E402
 from boneage_roi.regions import REGIONS  # noqa: E402
-from boneage_roi.runs.artefacts import write_boxes  # noqa: E402
 from boneage_roi.runs.run import Run  # noqa: E402
 from boneage_roi.segmentation.dataset import HandDataset  # noqa: E402
 from boneage_roi.segmentation.model import HandUNet  # noqa: E402
 from boneage_roi.segmentation.train import _LitSegmenter  # noqa: E402
 from boneage_roi.segmentation.train import load_samples as load_outlines  # noqa: E402
-from tests.real.tiny import label_boxes  # noqa: E402
+from tests.real.tiny import keep_boxes, label_boxes  # noqa: E402
 
 Batch = tuple[torch.Tensor, ...]
 
@@ -103,8 +102,8 @@ def test_detector(segmented_run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("region", ["hand", "carpal", "epiphysis"])
 def test_region_network(segmented_run: Run, region: str) -> None:
-    if not (segmented_run.path / "boxes.csv").is_file():
-        write_boxes(segmented_run, label_boxes(build_labels(segmented_run)))
+    if segmented_run.metrics("boxes") is None:
+        keep_boxes(segmented_run, label_boxes(build_labels(segmented_run)))
     config = segmented_run.config.regions[region]
     samples = load_crops(segmented_run, region, config.size, config.margin, "train")[:8]
     dataset = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)

@@ -70,7 +70,14 @@ def label_boxes(labels: pd.DataFrame) -> dict[str, list[RegionBox]]:
 
 def cache_label_boxes(run: Run) -> None:
     """Stands for ``cache_boxes``: a detector of one epoch finds few regions."""
-    write_boxes(run, label_boxes(pd.read_csv(run.path / "detector" / "labels.csv", dtype={"id": str})))
+    keep_boxes(run, label_boxes(pd.read_csv(run.path / "detector" / "labels.csv", dtype={"id": str})))
+
+
+def keep_boxes(run: Run, boxes: dict[str, list[RegionBox]]) -> None:
+    """Boxes as a finished stage of a run."""
+    run.begin_anew("boxes")
+    write_boxes(run, boxes)
+    run.finish("boxes", {}, outputs=["boxes.csv"])
 
 
 def killed_at(epoch: int, seen: list[int]) -> Callable[[Any], None]:

@@ -181,7 +181,7 @@ def test_a_missing_stage_names_its_command(run: Run) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"{}" * 3])
 def test_a_damaged_note_of_a_stage_is_one_line(run: Run, name: str, content: bytes) -> None:
     (run.path / "detector" / name).write_bytes(content)
-    with pytest.raises(InputError, match="damaged; `boneage-roi train-detector --run .* --retrain`"):
+    with pytest.raises(InputError, match=r"damaged; `boneage-roi train-detector --run .* --retrain`"):
         run.require("detector")
     (run.path / "boxes" / name).write_bytes(content)
     run.clear("detector")
