@@ -79,7 +79,12 @@ class AspectDataset(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, samples: list[AspectSample], size: int, *, seed: int) -> None:
         self.samples = samples
         self.size = size
+        self.seed = seed
         self.random = np.random.default_rng(seed)
+
+    def reseed(self, *numbers: int) -> None:
+        """Draw from now on what these numbers make."""
+        self.random = np.random.default_rng((self.seed, *numbers))
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from boneage_roi.aspect.dataset import MOST, AspectDataset, AspectSample, squashed_view
 from boneage_roi.aspect.model import AspectNet
-from boneage_roi.learning.fitting import fit, one_cycle
+from boneage_roi.learning.fitting import fit, one_cycle, shuffled
 from boneage_roi.learning.onnx_export import export_onnx
+from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 
 BEYOND = 0.005
@@ -37,17 +37,17 @@ def train_aspect(run: Run, samples: dict[str, AspectSample]) -> dict[str, Any]:
         On ``fusion`` hands: the standard deviation of the logarithm of the aspect's error, and its mean, of hands as
         they are, squashed, and squashed and turned; and the ``limit`` beyond which a hand is taken for squashed.
     """
-    if (metrics := run.metrics("aspect")) is not None:
+    if (metrics := run.begin(layout.ASPECT)) is not None:
         return metrics
-    config, folder, hands = run.config.aspect, run.stage("aspect"), run.manifest
+    config, folder, hands = run.config.aspect, run.stage(layout.ASPECT), run.manifest
     lightning.seed_everything(run.config.seed, verbose=False)
     dataset = AspectDataset([samples[key] for key in hands.id[hands.split == "train"]], config.size, seed=0)
-    batches = DataLoader(dataset, config.batch, shuffle=True, drop_last=len(dataset) > config.batch)
+    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
     module = _LitAspect(AspectNet(), config.learning_rate)
-    fit(module, batches, epochs=config.epochs, folder=folder, name="aspect")
+    fit(module, batches, epochs=config.epochs, folder=folder, name="aspect", seed=run.config.seed)
     export_aspect(module.network, config.size, folder / "aspect.onnx")
     metrics = measure(module.network, [samples[key] for key in hands.id[hands.split == "fusion"]], config.size)
-    run.finish("aspect", metrics | {"split": "fusion"})
+    run.finish(layout.ASPECT, metrics | {"split": "fusion"}, outputs=["aspect.onnx"])
     return metrics
 
 
@@ -71,7 +71,7 @@ class _LitAspect(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         views, errors = batch
         guess = self.network(views.contiguous(memory_format=torch.channels_last))
-        self.log("error", (guess - errors).abs().mean(), prog_bar=True)
+        self.log("error", (guess - errors).abs().mean(), on_step=False, on_epoch=True)
         return functional.smooth_l1_loss(guess, errors, beta=BETA)
 
     def configure_optimizers(self) -> Any:

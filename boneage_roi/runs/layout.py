@@ -24,6 +24,7 @@ BOXES = "boxes"
 REGIONS = "regions"
 READINGS = "readings"
 FUSION = "fusion"
+ASPECT = "aspect"
 QUALITY = "quality"
 
 FRAME_FILES = ("frames.npy", "spoiled.npy", "frames.csv")
@@ -33,7 +34,7 @@ READINGS_FILE = "readings.npz"
 MEASURES_FILE = "measures.csv"
 GATE_FILE = "quality.json"
 
-STAGES = (SEGMENTER, FRAMES, DETECTOR, BOXES, REGIONS, READINGS, FUSION, QUALITY)
+STAGES = (SEGMENTER, FRAMES, DETECTOR, BOXES, REGIONS, READINGS, FUSION, QUALITY, ASPECT)
 EVERYTHING = (MARKER, CONFIG, MANIFEST, REJECTED, PREPARED, IMAGES, ANNOTATIONS, *STAGES, BUNDLE)
 """What may lie in a run's folder."""
 

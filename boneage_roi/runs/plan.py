@@ -6,6 +6,7 @@ from typing import Any
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.regions import detected, find_region
 from boneage_roi.runs.layout import (
+    ASPECT,
     BOXES,
     DETECTOR,
     FRAMES,
@@ -64,6 +65,8 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
         return Recipe(chosen("seed", "fusion") | {"regions": list(config.regions)}, (HANDS, *readings))
     if kind == QUALITY:
         return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER, DETECTOR, FUSION))
+    if kind == ASPECT:
+        return Recipe(chosen("seed", "aspect"), (HANDS, IMAGES, SEGMENTER))
     raise ValueError(f"no stage {stage!r}")
 
 
