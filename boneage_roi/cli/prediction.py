@@ -33,6 +33,16 @@ SexOption = Annotated[
     str | None,
     typer.Option(metavar="M|F", help="Sex for images whose manifest gives none; goes before a DICOM file's own."),
 ]
+AgeOption = Annotated[
+    str | None, typer.Option(metavar="AGE", help="Chronological age, such as 10y4m or 124 (months); as --sex.")
+]
+BirthOption = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Birth date (2014-03-09), with the study date; instead of an age.")
+]
+StudyOption = Annotated[str | None, typer.Option(metavar="DATE", help="Day of the radiograph; as --sex.")]
+HeightOption = Annotated[
+    float | None, typer.Option(metavar="CM", help="Standing height, for the adult height; as --sex.")
+]
 TtaOption = Annotated[
     bool, typer.Option("--tta/--no-tta", help="Read each region in six views: a little more accurate, slower.")
 ]
@@ -54,7 +64,7 @@ def folder_option(help_text: str) -> Any:
 @app.command(
     epilog=examples(
         "predict examples/",
-        "predict hand.png --sex F --overlay overlays",
+        "predict hand.png --sex F --chronological-age 10y4m --overlay overlays",
         "predict hand.dcm --json",
         "predict manifest.csv --output ages.csv",
     )
@@ -62,6 +72,10 @@ def folder_option(help_text: str) -> Any:
 def predict(
     inputs: Inputs,
     sex: SexOption = None,
+    chronological_age: AgeOption = None,
+    birth_date: BirthOption = None,
+    study_date: StudyOption = None,
+    height_cm: HeightOption = None,
     bundle: BundleOption = None,
     as_json: JsonOption = False,
     output: Annotated[
@@ -80,17 +94,24 @@ def predict(
     """Read the bone age: with an interval, and region by region.
 
     The sex comes from a manifest's `sex` column, from --sex or from the DICOM file; where it is unknown,
-    both are read. An image that is no child's hand, or shows too little of it, is rejected and gets no age.
+    both are read. With a chronological age, from the same places, the bone age is put in relation to it.
+    An image that is no child's hand, or shows too little of it, is rejected and gets no age.
     A folder's `manifest.csv` is used for its images.
     """
     from boneage_roi.cli.sinks import Tally, ages_json, ages_table
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
     from boneage_roi.outputs.results import result_sink
     from boneage_roi.pipeline.batch import predict_files
-    from boneage_roi.values import parse_sex
+    from boneage_roi.pipeline.inputs import filled
 
-    known_sex = parse_sex(sex)
-    items = _items(inputs)
+    items = filled(
+        _items(inputs),
+        sex=sex,
+        chronological_age=chronological_age,
+        birth_date=birth_date,
+        study_date=study_date,
+        height_cm=height_cm,
+    )
     outputs = _outputs("predict", inputs, items, overwrite)
     reader = _reader(bundle, tta=tta, aspect=aspect)
     regions = reader.regions
@@ -102,7 +123,7 @@ def predict(
     if overlay:
         sinks.append(PictureSink(overlay, items, outputs, bone_age_overlay))
     kept = f"the rows so far are in {output}.partial" if output else ""
-    _run(predict_files(reader, items, sex=known_sex), "predicting", len(items), sinks, kept)
+    _run(predict_files(reader, items), "predicting", len(items), sinks, kept)
     if output and not as_json:
         say(f"{tally.total - len(tally.failures)} of {tally.total} read; results in {output}")
     _report_failures(tally.failures, tally.total)

@@ -77,7 +77,8 @@ def predictions_table(rows: Iterable[Mapping[str, Any]], regions: Sequence[str])
     table.add_column("sex", no_wrap=True)
     for region in regions:
         table.add_column(HEADINGS.get(region, region), justify="right", no_wrap=True)
-    flags = []
+    relations: list[str] = []
+    flags: list[str] = []
     for row in rows:
         months = row["bone_age_months"]
         age = f"{years_and_months(months)}\n{months:.1f} m"
@@ -86,7 +87,29 @@ def predictions_table(rows: Iterable[Mapping[str, Any]], regions: Sequence[str])
         table.add_row(_cell(Path(row["path"]).name), age, interval, row["sex"] or "?", *ages)
         if row["flags"]:
             flags.append(f"{row['path']}: {row['flags']}")
-    return Group(table, *(Text(printable(line)) for line in flags))
+        relations += _relation_lines(row)
+    return Group(table, *(Text(printable(line)) for line in (*relations, *flags)))
+
+
+def _relation_lines(row: Mapping[str, Any]) -> Iterator[str]:
+    """How a bone age stands to the chronological age, and the adult height; nothing where neither is asked for."""
+    if row["chronological_age_months"] != "":
+        age = years_and_months(row["chronological_age_months"])
+        difference = f"{row['difference_months']:+.1f} months"
+        if row["sds"] == "":
+            yield f"{row['path']}: {difference} at {age}; {row['growth_note']}"
+        else:
+            also = row["also_possible"].replace("; ", " and ")
+            reach = f", but the 90 % interval includes {also}" if also else ""
+            scored = f"{difference}, SDS {row['sds']:+.2f}, table {row['growth_table']}"
+            yield f"{row['path']}: {row['determination']} for {age} ({scored}){reach}"
+    if row["adult_height_cm"] != "":
+        reach = ""
+        if row["adult_height_lower"] != "":
+            reach = f" ({row['adult_height_lower']:.1f} to {row['adult_height_upper']:.1f})"
+        yield f"{row['path']}: adult height {row['adult_height_cm']:.1f} cm{reach}, table {row['height_table']}"
+    elif row["height_cm"] != "":
+        yield f"{row['path']}: no adult height: {row['height_note']}"
 
 
 def plain_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

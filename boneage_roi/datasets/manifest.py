@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from boneage_roi.ages import HEIGHTS_CM, OLDEST, parse_date
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import SUFFIXES, read_radiograph
 from boneage_roi.values import MONTHLY, Radiograph
@@ -15,9 +16,11 @@ KEPT_COLUMNS = ("split", "patient")
 # What RSNA's own training, validation and test tables call the same things.
 _ALIASES = {"image id": "id", "case id": "id", "bone age (months)": "boneage"}
 _SEXES = {"m": "M", "male": "M", "true": "M", "f": "F", "female": "F", "false": "F"}
+_DATES = ("birth_date", "study_date")
 _RANGES = {
     "boneage": (0, MONTHLY.bins - 1),
-    "chronological_age": (0, 1440),
+    "chronological_age": (0, OLDEST),
+    "height_cm": HEIGHTS_CM,
     "width": (1, 100_000),
     "height": (1, 100_000),
 }
@@ -32,8 +35,9 @@ def read_manifest(path: Path, *, check_images: bool = True) -> pd.DataFrame:
 
     Returns:
         ``id`` (str), ``path`` (absolute, str), ``sex`` ("M", "F" or missing), ``boneage`` and ``chronological_age``
-        (months), ``width`` and ``height`` (native pixels), and ``split`` and ``patient`` when the file has them. What
-        the file does not say is missing.
+        (months), ``width`` and ``height`` (native pixels), ``height_cm`` (the child's), ``birth_date`` and
+        ``study_date`` (:class:`datetime.date`), and ``split`` and ``patient`` when the file has them. What the file
+        does not say is missing.
 
     Raises:
         InputError: the file cannot be read, has no rows or no ``path``, a value is wrong, an id comes twice, or an
@@ -165,6 +169,8 @@ def _normalise(table: pd.DataFrame, source: Path) -> pd.DataFrame:
     frame["sex"] = _sexes(table, source)
     for name, (least, most) in _RANGES.items():
         frame[name] = _numbers(table, name, least, most, source)
+    for name in _DATES:
+        frame[name] = _dates(table, name, source)
     for name in KEPT_COLUMNS:
         if name in table:
             frame[name] = table[name]
@@ -184,6 +190,16 @@ def _sexes(table: pd.DataFrame, source: Path) -> pd.Series:
             f"{source}: row {_row(unknown[0])}: {name} is {given[unknown[0]]!r}; write M, F, male or female"
         )
     return sexes.where(sexes.notna(), None)
+
+
+def _dates(table: pd.DataFrame, name: str, source: Path) -> pd.Series:
+    dates: list[object] = []
+    for index, text in table.get(name, pd.Series(None, index=table.index, dtype=object)).items():
+        try:
+            dates.append(None if pd.isna(text) else parse_date(text))
+        except InputError as error:
+            raise InputError(f"{source}: row {_row(index)}: {name} is {error}") from None
+    return pd.Series(dates, index=table.index, dtype=object)
 
 
 def _numbers(table: pd.DataFrame, name: str, least: float, most: float, source: Path) -> pd.Series:

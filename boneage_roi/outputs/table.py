@@ -1,19 +1,17 @@
 """Bone ages as a pandas DataFrame."""
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
-from boneage_roi.outputs.records import result_columns, result_row
+from boneage_roi.outputs.records import TEXTS, result_columns, result_row
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.inputs import filled, list_inputs
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.progress import Progress, tracked
-from boneage_roi.values import parse_sex
-
-TEXTS = ("path", "status", "sex", "quality", "flags", "message")
 
 
 def predict_table(
@@ -21,6 +19,10 @@ def predict_table(
     *,
     bundle: Bundle | str | Path | None = None,
     sex: str | None = None,
+    chronological_age: str | float | None = None,
+    birth_date: str | date | None = None,
+    study_date: str | date | None = None,
+    height_cm: float | None = None,
     tta: bool = True,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -30,26 +32,36 @@ def predict_table(
         inputs: an image, a folder, a manifest CSV, or several of them.
         bundle: a bundle or its folder; None for the one that comes with the package.
         sex: "M" or "F" (or "male", "female") for images whose manifest gives none; goes before a DICOM file's own.
+        chronological_age: months, or an age such as ``10y4m``; this and the next three are as ``sex``.
+        birth_date, study_date: dates such as ``2014-03-09``, another way to say the chronological age.
+        height_cm: standing height on the day of the radiograph; gives the adult height.
         tta: read each region in six views.
         progress: is told how many images are done.
 
     Returns:
-        One row an image, in order: ``path``, ``status``, ``bone_age_months``, ``lower``, ``upper``, ``sex``, an age for
-        each region of the bundle (``carpal_age``), ``quality``, ``flags``, ``message``. Ages are months, NaN where
-        there is none; texts are "" then. An image that fails has its row too.
+        One row an image, in order, with the columns of :data:`boneage_roi.outputs.records.FIELDS`: ``path``,
+        ``status``, ``bone_age_months``, ``sds``, ``determination`` and more, and an age for each region of the bundle
+        (``carpal_age``). Ages are months, NaN where there is none; texts are "" then. An image that fails has its row
+        too.
 
     Raises:
-        InputError: the sex is unknown or the bundle cannot be used.
+        InputError: what is said of the child is none, or the bundle cannot be used.
 
     Example::
 
         ages = predict_table("examples/")
         ages[["path", "bone_age_months", "carpal_age"]]
     """
-    known_sex = parse_sex(sex)
-    items = list_inputs(inputs)
+    items = filled(
+        list_inputs(inputs),
+        sex=sex,
+        chronological_age=chronological_age,
+        birth_date=birth_date,
+        study_date=study_date,
+        height_cm=height_cm,
+    )
     reader = BoneAgeReader(bundle, tta=tta)
-    outcomes = tracked(predict_files(reader, items, sex=known_sex), "reading hands", len(items), progress)
+    outcomes = tracked(predict_files(reader, items), "reading hands", len(items), progress)
     columns = result_columns(reader.regions)
     return result_frame((result_row(outcome, reader.regions) for outcome in outcomes), columns)
 

@@ -10,7 +10,7 @@ from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
-from boneage_roi.values import Analysis, BoneAge, Radiograph, Sex
+from boneage_roi.values import Analysis, BoneAge, Radiograph
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +37,13 @@ class Outcome:
         return "rejected" if self.rejected else "error" if self.message else "ok"
 
 
-def predict_files(reader: BoneAgeReader, items: Iterable[Item], *, sex: Sex | None = None) -> Iterator[Outcome]:
+def predict_files(reader: BoneAgeReader, items: Iterable[Item]) -> Iterator[Outcome]:
     """Read bone ages.
 
     Args:
         reader: an open bundle.
-        items: from :func:`boneage_roi.pipeline.inputs.list_inputs`.
-        sex: for images whose manifest says none; goes before what the file itself says.
+        items: from :func:`boneage_roi.pipeline.inputs.list_inputs`; :func:`boneage_roi.pipeline.inputs.filled` adds
+            what their manifests do not say.
 
     Yields:
         One outcome an item, in order; each is made when it is asked for.
@@ -56,7 +56,7 @@ def predict_files(reader: BoneAgeReader, items: Iterable[Item], *, sex: Sex | No
         return replace(start, bone_age=age)
 
     def work(item: Item, start: Outcome) -> Outcome:
-        analysis = reader.analyse(_read(item, sex))
+        analysis = reader.analyse(_read(item))
         return _attempt(replace(start, analysis=analysis), lambda found: read(found, analysis))
 
     return (_outcome(item, work) for item in items)
@@ -97,12 +97,16 @@ def _attempt(start: Outcome, work: Callable[[Outcome], Outcome]) -> Outcome:
         return replace(start, message=_one_line(f"{start.item.path}: {type(error).__name__}: {error}"))
 
 
-def _read(item: Item, sex: Sex | None = None) -> Radiograph:
+def _read(item: Item) -> Radiograph:
     return read_radiograph(
         item.path,
-        sex=item.sex or sex,
+        sex=item.sex,
         chronological_age=item.chronological_age,
         native_size=item.native_size,
+        birth_date=item.birth_date,
+        study_date=item.study_date,
+        height_cm=item.height_cm,
+        patient=item.patient,
     )
 
 

@@ -1,14 +1,17 @@
 """What a command was given to work on: images, folders and manifests, spread out into one item an image."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from boneage_roi.ages import checked_age, checked_height, parse_age, parse_date
+from boneage_roi.ages import chronological_age as age_on
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.files import check_file, unreadable
 from boneage_roi.imaging.reading import list_images
-from boneage_roi.values import Sex
+from boneage_roi.values import Sex, parse_sex
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,9 @@ class Item:
         sex: what a manifest says, or None.
         chronological_age: months, or None.
         native_size: (width, height) pixels before the image was squashed, or None.
+        birth_date, study_date: give the chronological age, or None.
+        height_cm: standing height on the day of the radiograph, or None.
+        patient: what tells one child from another, or None.
         error: why this input cannot be used; empty when it can.
     """
 
@@ -32,6 +38,10 @@ class Item:
     sex: Sex | None = None
     chronological_age: float | None = None
     native_size: tuple[int, int] | None = None
+    birth_date: date | None = field(default=None, repr=False)
+    study_date: date | None = None
+    height_cm: float | None = None
+    patient: str | None = field(default=None, repr=False)
     error: str = ""
 
 
@@ -44,6 +54,56 @@ def list_inputs(inputs: Iterable[str | Path] | str | Path) -> list[Item]:
     if isinstance(inputs, str | Path):
         inputs = [inputs]
     return [item for given in inputs for item in _items(Path(given))]
+
+
+def filled(
+    items: Iterable[Item],
+    *,
+    sex: str | None = None,
+    chronological_age: str | float | None = None,
+    birth_date: str | date | None = None,
+    study_date: str | date | None = None,
+    height_cm: float | None = None,
+) -> list[Item]:
+    """Items with what their manifests do not say; it goes before what a DICOM file says.
+
+    Args:
+        items: from :func:`list_inputs`.
+        sex: M, F, male or female.
+        chronological_age: months, or an age such as ``10y4m``.
+        birth_date, study_date: as ``2014-03-09``; another way to say the chronological age.
+        height_cm: standing height.
+
+    Raises:
+        InputError: one of them is none, or the age is given twice.
+
+    >>> filled([Item("a.png"), Item("b.png", chronological_age=90)], chronological_age="10y")[1].chronological_age
+    90
+    """
+    known = parse_sex(sex)
+    age = parse_age(chronological_age) if isinstance(chronological_age, str) else chronological_age
+    born, seen = (parse_date(day) if isinstance(day, str) else day for day in (birth_date, study_date))
+    if age is not None:
+        checked_age(age, "chronological age")
+    if age is not None and born is not None:
+        raise InputError("chronological age and birth date: give one of them")
+    if born is not None and seen is not None:
+        age_on(born, seen)
+    if height_cm is not None:
+        checked_height(height_cm)
+
+    def fill(item: Item) -> Item:
+        aged = item.chronological_age is not None or item.birth_date is not None
+        return replace(
+            item,
+            sex=item.sex or known,
+            chronological_age=item.chronological_age if aged else age,
+            birth_date=item.birth_date if aged else born,
+            study_date=item.study_date or seen,
+            height_cm=height_cm if item.height_cm is None else item.height_cm,
+        )
+
+    return [fill(item) for item in items]
 
 
 def _items(path: Path) -> list[Item]:
@@ -109,9 +169,14 @@ def _row(row: dict[Any, Any], folder: Path) -> Item:
     if path.is_relative_to(folder.absolute()):
         path = folder / path.relative_to(folder.absolute())
     sized = row["width"] > 0 and row["height"] > 0  # False for NaN
+    patient = row.get("patient")
     return Item(
         str(path),
         sex=row["sex"] if row["sex"] in get_args(Sex) else None,
         chronological_age=row["chronological_age"] if row["chronological_age"] >= 0 else None,
         native_size=(int(row["width"]), int(row["height"])) if sized else None,
+        birth_date=row.get("birth_date"),
+        study_date=row.get("study_date"),
+        height_cm=row["height_cm"] if row.get("height_cm", 0) > 0 else None,
+        patient=patient if isinstance(patient, str) else None,
     )

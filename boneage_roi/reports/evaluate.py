@@ -14,8 +14,8 @@ from boneage_roi.errors import InputError
 from boneage_roi.metrics import error_table
 from boneage_roi.outputs.csv import csv_header, csv_text
 from boneage_roi.outputs.files import OutputFiles
-from boneage_roi.outputs.records import result_columns, result_row
-from boneage_roi.outputs.table import TEXTS, result_frame
+from boneage_roi.outputs.records import TEXTS, result_columns, result_row
+from boneage_roi.outputs.table import result_frame
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.inputs import Item, manifest_items, read_table
