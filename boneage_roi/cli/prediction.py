@@ -102,16 +102,16 @@ def predict(
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
     from boneage_roi.outputs.results import result_sink
     from boneage_roi.pipeline.batch import predict_files
-    from boneage_roi.pipeline.inputs import filled
+    from boneage_roi.pipeline.inputs import filler
 
-    items = filled(
-        _items(inputs),
+    fill = filler(
         sex=sex,
         chronological_age=chronological_age,
         birth_date=birth_date,
         study_date=study_date,
         height_cm=height_cm,
     )
+    items = fill(_items(inputs))
     outputs = _outputs("predict", inputs, items, overwrite)
     reader = _reader(bundle, tta=tta, aspect=aspect)
     regions = reader.regions

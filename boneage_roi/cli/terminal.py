@@ -93,7 +93,7 @@ def predictions_table(rows: Iterable[Mapping[str, Any]], regions: Sequence[str])
 
 def _relation_lines(row: Mapping[str, Any]) -> Iterator[str]:
     """How a bone age stands to the chronological age, and the adult height; nothing where neither is asked for."""
-    if row["chronological_age_months"] != "":
+    if row.get("chronological_age_months", "") != "":
         age = years_and_months(row["chronological_age_months"])
         difference = f"{row['difference_months']:+.1f} months"
         if row["sds"] == "":
@@ -103,12 +103,12 @@ def _relation_lines(row: Mapping[str, Any]) -> Iterator[str]:
             reach = f", but the 90 % interval includes {also}" if also else ""
             scored = f"{difference}, SDS {row['sds']:+.2f}, table {row['growth_table']}"
             yield f"{row['path']}: {row['determination']} for {age} ({scored}){reach}"
-    if row["adult_height_cm"] != "":
+    if row.get("adult_height_cm", "") != "":
         reach = ""
         if row["adult_height_lower"] != "":
             reach = f" ({row['adult_height_lower']:.1f} to {row['adult_height_upper']:.1f})"
         yield f"{row['path']}: adult height {row['adult_height_cm']:.1f} cm{reach}, table {row['height_table']}"
-    elif row["height_cm"] != "":
+    elif row.get("height_cm", "") != "":
         yield f"{row['path']}: no adult height: {row['height_note']}"
 
 

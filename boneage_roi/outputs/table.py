@@ -9,7 +9,7 @@ import pandas as pd
 from boneage_roi.outputs.records import TEXTS, result_columns, result_row
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import filled, list_inputs
+from boneage_roi.pipeline.inputs import filler, list_inputs
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.progress import Progress, tracked
 
@@ -52,14 +52,14 @@ def predict_table(
         ages = predict_table("examples/")
         ages[["path", "bone_age_months", "carpal_age"]]
     """
-    items = filled(
-        list_inputs(inputs),
+    fill = filler(
         sex=sex,
         chronological_age=chronological_age,
         birth_date=birth_date,
         study_date=study_date,
         height_cm=height_cm,
     )
+    items = fill(list_inputs(inputs))
     reader = BoneAgeReader(bundle, tta=tta)
     outcomes = tracked(predict_files(reader, items), "reading hands", len(items), progress)
     columns = result_columns(reader.regions)

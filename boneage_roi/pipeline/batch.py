@@ -42,7 +42,7 @@ def predict_files(reader: BoneAgeReader, items: Iterable[Item]) -> Iterator[Outc
 
     Args:
         reader: an open bundle.
-        items: from :func:`boneage_roi.pipeline.inputs.list_inputs`; :func:`boneage_roi.pipeline.inputs.filled` adds
+        items: from :func:`boneage_roi.pipeline.inputs.list_inputs`; :func:`boneage_roi.pipeline.inputs.filler` adds
             what their manifests do not say.
 
     Yields:

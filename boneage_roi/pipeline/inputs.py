@@ -1,6 +1,6 @@
 """What a command was given to work on: images, folders and manifests, spread out into one item an image."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -56,19 +56,17 @@ def list_inputs(inputs: Iterable[str | Path] | str | Path) -> list[Item]:
     return [item for given in inputs for item in _items(Path(given))]
 
 
-def filled(
-    items: Iterable[Item],
+def filler(
     *,
     sex: str | None = None,
     chronological_age: str | float | None = None,
     birth_date: str | date | None = None,
     study_date: str | date | None = None,
     height_cm: float | None = None,
-) -> list[Item]:
-    """Items with what their manifests do not say; it goes before what a DICOM file says.
+) -> Callable[[Iterable[Item]], list[Item]]:
+    """A function that gives items what their manifests do not say; it goes before what a DICOM file says.
 
     Args:
-        items: from :func:`list_inputs`.
         sex: M, F, male or female.
         chronological_age: months, or an age such as ``10y4m``.
         birth_date, study_date: as ``2014-03-09``; another way to say the chronological age.
@@ -77,8 +75,9 @@ def filled(
     Raises:
         InputError: one of them is none, or the age is given twice.
 
-    >>> filled([Item("a.png"), Item("b.png", chronological_age=90)], chronological_age="10y")[1].chronological_age
-    90
+    >>> items = filler(chronological_age="10y")([Item("a.png"), Item("b.png", chronological_age=90)])
+    >>> [item.chronological_age for item in items]
+    [120.0, 90]
     """
     known = parse_sex(sex)
     age = parse_age(chronological_age) if isinstance(chronological_age, str) else chronological_age
@@ -103,7 +102,7 @@ def filled(
             height_cm=height_cm if item.height_cm is None else item.height_cm,
         )
 
-    return [fill(item) for item in items]
+    return lambda items: [fill(item) for item in items]
 
 
 def _items(path: Path) -> list[Item]:

@@ -11,7 +11,7 @@ import pytest
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.records import FIELDS, record_schema, result_columns, result_record, result_row
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item, filled, list_inputs
+from boneage_roi.pipeline.inputs import Item, filler, list_inputs
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionReading, Sex
 
 DOCS = Path(__file__).parents[2] / "docs/reference"
@@ -105,7 +105,7 @@ def test_what_is_said_of_all_fills_what_a_manifest_leaves_open(tmp_path: Path) -
         "path,sex,chronological_age,birth_date,study_date,height_cm,patient\n"
         "a.png,F,90,,,,7\nb.png,,,2010-02-10,20200625,132.5,\nc.png,,,,2020-06-25,,8\n"
     )
-    items = filled(list_inputs([tmp_path / "m.csv"]), sex="male", chronological_age="10y4m", height_cm=140)
+    items = filler(sex="male", chronological_age="10y4m", height_cm=140)(list_inputs([tmp_path / "m.csv"]))
     assert [item.sex for item in items] == ["F", "M", "M"]
     assert [item.chronological_age for item in items] == [90, None, 124]
     assert (items[1].birth_date, items[1].study_date) == (date(2010, 2, 10), date(2020, 6, 25))
@@ -137,4 +137,4 @@ def test_a_manifest_that_says_nonsense_of_a_child(tmp_path: Path, column: str, v
 )
 def test_what_is_said_of_a_child_must_make_sense(said: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        filled([Item("a.png")], **said)
+        filler(**said)([Item("a.png")])

@@ -17,7 +17,7 @@ from boneage_roi.outputs.records import result_columns, result_record, result_ro
 from boneage_roi.outputs.results import result_sink
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import Outcome, analyse_files, predict_files
-from boneage_roi.pipeline.inputs import Item, filled, list_inputs
+from boneage_roi.pipeline.inputs import Item, filler, list_inputs
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
 
 REGIONS = ("carpal", "radius-ulna")
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 def test_bad_inputs_become_rows_and_the_others_go_on(folder: Path) -> None:
     (folder / "broken.png").write_text("no image")
     items = list_inputs([folder / "crash.png", folder / "nowhere.png", folder / "broken.png", folder / "a.png"])
-    rows = [result_row(outcome, REGIONS) for outcome in predict_files(ToyPredictor(), filled(items, sex="F"))]
+    rows = [result_row(outcome, REGIONS) for outcome in predict_files(ToyPredictor(), filler(sex="F")(items))]
     assert [row["status"] for row in rows] == ["error", "error", "error", "ok"]
     assert "RuntimeError: first line second line" in rows[0]["message"]
     assert "no such file" in rows[1]["message"]
@@ -65,7 +65,7 @@ def test_bad_inputs_become_rows_and_the_others_go_on(folder: Path) -> None:
 
 
 def test_row_and_json_say_the_same(folder: Path) -> None:
-    (outcome,) = predict_files(ToyPredictor(), filled(list_inputs([folder / "a.png"]), sex="F"))
+    (outcome,) = predict_files(ToyPredictor(), filler(sex="F")(list_inputs([folder / "a.png"])))
     row, record = result_row(outcome, REGIONS), result_record(outcome, REGIONS)
     assert (row["bone_age_months"], row["lower"], row["upper"], row["sex"]) == (100.0, 88.5, 111.5, "F")
     assert row["carpal_age"] == record["regions"]["carpal"] == pytest.approx(90)
@@ -79,7 +79,7 @@ def test_row_and_json_say_the_same(folder: Path) -> None:
 def test_a_rejected_image_has_reasons_and_no_age(folder: Path) -> None:
     (folder / "a.png").rename(folder / "chest.png")
     items = list_inputs([folder / "chest.png", folder / "b.png"])
-    rejected, read = predict_files(ToyPredictor(), filled(items, sex="F"))
+    rejected, read = predict_files(ToyPredictor(), filler(sex="F")(items))
     row, record = result_row(rejected, REGIONS), result_record(rejected, REGIONS)
     assert row["status"] == row["quality"] == record["status"] == record["quality"] == "rejected"
     assert row["bone_age_months"] == row["carpal_age"] == ""
@@ -95,7 +95,7 @@ def test_a_folder_uses_its_manifest(folder: Path) -> None:
     (folder / "manifest.csv").write_text("path,sex,boneage\nb.png,male,100\n")
     items = list_inputs([folder])
     assert [(Path(item.path).name, item.sex) for item in items] == [("b.png", "M"), ("a.png", None)]
-    outcomes = list(predict_files(ToyPredictor(), filled(items, sex="F")))
+    outcomes = list(predict_files(ToyPredictor(), filler(sex="F")(items)))
     assert [outcome.bone_age and outcome.bone_age.sex for outcome in outcomes] == ["M", "F"]
 
 
