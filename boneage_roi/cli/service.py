@@ -45,7 +45,7 @@ def serve(
 
     from boneage_roi.pipeline.reader import BoneAgeReader
     from boneage_roi.service.app import create_app
-    from boneage_roi.service.server import serve as run
+    from boneage_roi.service.server import make_server
     from boneage_roi.service.settings import Settings
 
     if token is not None and len(token) < 8:
@@ -66,4 +66,4 @@ def serve(
     print(f"http://{shown}:{port}  (Ctrl-C ends it)", flush=True)
     if token is None and host not in ("127.0.0.1", "::1", "localhost"):
         print("no --token: everyone who reaches this address can use it", flush=True)
-    run(create_app(reader, settings), settings)
+    make_server(create_app(reader, settings), settings).run()

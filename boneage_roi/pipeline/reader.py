@@ -165,7 +165,7 @@ class BoneAgeReader:
         radiograph = read_radiograph(source, sex=sex, chronological_age=chronological_age, native_size=native_size)
         return self.read(self.analyse(radiograph))
 
-    def crops(self, source: Source) -> dict[str, Crops]:
+    def crops(self, source: Source | Analysis) -> dict[str, Crops]:
         """What each region's network sees: ``pixels`` uint8 (C, h, w), by the region's name; absent ones are missing.
 
         Args:

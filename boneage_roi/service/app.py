@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -10,7 +9,10 @@ from fastapi.responses import JSONResponse
 
 from boneage_roi import __version__
 from boneage_roi.growth import GROWTH_TABLES, growth_table
+from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.service.accept import choose
+from boneage_roi.service.answers import ANSWERS
 from boneage_roi.service.body import Intake, Submission
 from boneage_roi.service.describe import describe, reading_operation
 from boneage_roi.service.guards import Guard
@@ -18,9 +20,9 @@ from boneage_roi.service.metrics import MEDIA_TYPE, Metrics
 from boneage_roi.service.options import Options, parse_options
 from boneage_roi.service.pages import static_routes
 from boneage_roi.service.pool import Pool
-from boneage_roi.service.problems import Problem, install, problem_of
-from boneage_roi.service.reading import Result, analyse, read
-from boneage_roi.service.record import extras, reading_json
+from boneage_roi.service.problems import Problem, install
+from boneage_roi.service.reading import UPLOAD, analyse, read
+from boneage_roi.service.record import extras
 from boneage_roi.service.settings import Settings
 from boneage_roi.service.views import box_entry, region_colours
 
@@ -123,14 +125,17 @@ def _rest(service: Service) -> APIRouter:
         rows = {sex: [[row.chronological_age, row.mean, row.sd] for row in rows] for sex, rows in table.rows.items()}
         return {"table": table.name, "title": table.title, "source": table.source, "rows": rows}
 
-    @router.post("/readings", **reading_operation("Read the bone age of one radiograph"))
+    @router.post("/readings", **reading_operation("Read the bone age of one radiograph", tuple(ANSWERS)))
     async def readings(request: Request) -> Response:
+        answer = ANSWERS[choose(request.headers.get("accept", ""), tuple(ANSWERS))]
+
         def job(submission: Submission, options: Options) -> Response:
-            result = read(reader, submission, options)
-            service.metrics.readings.labels("rejected" if result.rejection else "ok").inc()
-            if result.rejection is not None:
-                return _rejection(reader, result, options)
-            return JSONResponse(reading_json(reader, result, options))
+            outcome = read(reader, submission, options)
+            service.metrics.readings.labels(outcome.status).inc()
+            if outcome.rejected:
+                more = {"reasons": list(outcome.rejected)} | extras(reader, outcome, options)
+                return Problem(422, outcome.message, "rejected", more=more).response()
+            return answer(reader, submission, outcome, options)
 
         return await service.work(request, job)
 
@@ -144,16 +149,8 @@ def _rest(service: Service) -> APIRouter:
                 "flags": list(verdict.warnings),
                 "boxes": [box_entry(analysis, box) for box in analysis.boxes],
             }
-            return JSONResponse(content | extras(reader, Result(analysis), options))
+            return JSONResponse(content | extras(reader, Outcome(UPLOAD, analysis), options))
 
         return await service.work(request, job)
 
     return router
-
-
-def _rejection(reader: BoneAgeReader, result: Result, options: Options) -> Response:
-    """The problem of a hand that must not get a bone age, with the pictures that were asked for."""
-    assert result.rejection is not None
-    problem = problem_of(result.rejection)
-    problem.more |= extras(reader, result, options)
-    return problem.response()

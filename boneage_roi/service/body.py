@@ -69,9 +69,7 @@ class Intake:
             async with asyncio.timeout(seconds):
                 return await receiving
         except TimeoutError:
-            raise Problem(
-                408, f"the body took longer than {seconds:g} s", headers={"Connection": "close"}
-            ) from None
+            raise Problem(408, f"the body took longer than {seconds:g} s", headers={"Connection": "close"}) from None
 
     async def _counted(self, request: Request, held: list[int]) -> AsyncGenerator[bytes]:
         limit = self._settings.max_upload

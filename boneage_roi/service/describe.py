@@ -9,6 +9,7 @@ from boneage_roi.service.options import FIELDS
 
 PROBLEMS = {
     401: "the token is missing or wrong",
+    406: "there is no such form of an answer",
     403: "the request came from another site",
     408: "the body took too long to come",
     413: "the body is too long",

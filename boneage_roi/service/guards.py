@@ -77,7 +77,9 @@ class Guard:
         right = hmac.compare_digest(given.strip().encode("latin-1", "replace"), self._token)
         if kind.lower() == "bearer" and right:
             return None
-        return Problem(401, "send the service's token: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"})
+        return Problem(
+            401, "send the service's token: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"}
+        )
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         """Only what the service itself wrote is named: the route, not the path that somebody asked for."""

@@ -10,7 +10,7 @@ SECONDS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60)
 
 
 class Metrics:
-    """What is counted. Labels are routes as they are written here, methods and statuses: nothing that a client made up."""
+    """What is counted. Labels are routes, methods and statuses: nothing that a client made up."""
 
     def __init__(self, pools: dict[str, Pool]) -> None:
         self._registry = CollectorRegistry()

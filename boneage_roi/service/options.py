@@ -1,22 +1,22 @@
 """What a request may say of a radiograph beside its bytes: the fields of a form or a query."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from boneage_roi.ages import checked_height, parse_age, parse_date
 from boneage_roi.errors import InputError
-from boneage_roi.growth import chronological_age, parse_age, parse_date
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import RegionBox, Sex, parse_sex
 
 FIELDS = {
     "sex": "M, F, male or female; without it the file's own, else both are read",
     "chronological_age": "10y4m, 10.3y, 124m or 124 (months)",
-    "birth_date": "2014-03-09 or 20140309; needs study_date",
-    "study_date": "2014-03-09 or 20140309",
+    "birth_date": "2014-03-09 or 20140309; with the file's or the given study_date it gives the age",
+    "study_date": "day of the radiograph, 2014-03-09 or 20140309",
     "height_cm": "present height, for adult height",
     "turn": "0, 90, 180 or 270: turn the image so many degrees clockwise before it is read",
     "native_size": "WIDTHxHEIGHT in pixels before the image was squashed",
@@ -39,6 +39,7 @@ class Options:
     Attributes:
         sex: None when it does not say.
         chronological_age: months.
+        birth_date, study_date: give the age where it is not given.
         height_cm: present height.
         quarters: how often to turn the image by 90 degrees clockwise.
         native_size: (width, height) in pixels before the image was squashed.
@@ -49,6 +50,8 @@ class Options:
 
     sex: Sex | None = None
     chronological_age: float | None = None
+    birth_date: date | None = None
+    study_date: date | None = None
     height_cm: float | None = None
     quarters: int = 0
     native_size: tuple[int, int] | None = None
@@ -66,6 +69,8 @@ def parse_options(fields: Mapping[str, str]) -> Options:
     >>> parse_options({"sex": "f", "chronological_age": "10y4m"}).chronological_age
     124.0
     """
+    if "birth_date" in fields and "chronological_age" in fields:
+        raise InputError("give chronological_age or birth_date, not both")
     unknown = sorted(fields.keys() - FIELDS.keys())
     if unknown:
         raise InputError(f"unknown field {unknown[0][:40]!r}; known are {', '.join(FIELDS)}")
@@ -77,7 +82,9 @@ def parse_options(fields: Mapping[str, str]) -> Options:
         raise InputError("turn: write 0, 90, 180 or 270")
     return Options(
         sex=parse_sex(_short(fields, "sex")),
-        chronological_age=_age(fields),
+        chronological_age=parse_age(fields["chronological_age"]) if "chronological_age" in fields else None,
+        birth_date=_date(fields, "birth_date"),
+        study_date=_date(fields, "study_date"),
         height_cm=_height(fields),
         quarters=int(turn) // 90,
         native_size=_size(fields),
@@ -92,26 +99,17 @@ def _short(fields: Mapping[str, str], name: str) -> str | None:
     return value if value is None else value[:40]
 
 
-def _age(fields: Mapping[str, str]) -> float | None:
-    if "birth_date" not in fields:
-        return parse_age(fields["chronological_age"]) if "chronological_age" in fields else None
-    if "chronological_age" in fields:
-        raise InputError("give chronological_age or birth_date, not both")
-    if "study_date" not in fields:
-        raise InputError("birth_date needs study_date, the day of the radiograph")
-    return chronological_age(parse_date(fields["birth_date"]), parse_date(fields["study_date"]))
+def _date(fields: Mapping[str, str], name: str) -> date | None:
+    return parse_date(fields[name]) if name in fields else None
 
 
 def _height(fields: Mapping[str, str]) -> float | None:
     if (text := _short(fields, "height_cm")) is None:
         return None
     try:
-        height = float(text.replace(",", "."))
-    except ValueError:
-        height = math.nan
-    if not 30 <= height <= 250:
-        raise InputError(f"height_cm {text!r}: write centimetres from 30 to 250")
-    return height
+        return checked_height(float(text.replace(",", ".")))
+    except ValueError:  # InputError is one
+        raise InputError(f"height_cm {text!r}: write centimetres from 30 to 250") from None
 
 
 def _size(fields: Mapping[str, str]) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""A bounded pool of worker threads with a fair queue: each client's next job in turn, so that nobody waits behind a batch."""
+"""A bounded pool of threads with a fair queue: each client's next job in turn, so that nobody waits behind a batch."""
 
 import asyncio
 import threading

@@ -1,30 +1,21 @@
 """One upload through the reader: with the turn, the size and the boxes that a person corrected."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from boneage_roi.errors import RejectedError
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.pipeline.batch import Outcome
+from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.service.body import Submission
 from boneage_roi.service.options import Options
-from boneage_roi.values import Analysis, BoneAge, Radiograph
+from boneage_roi.service.problems import problem_of
+from boneage_roi.values import Analysis, Radiograph
 
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What became of an upload that shows a hand.
-
-    Attributes:
-        analysis: where hand and regions are.
-        bone_age: None when it was rejected.
-        rejection: why; None when there is a bone age.
-    """
-
-    analysis: Analysis
-    bone_age: BoneAge | None = None
-    rejection: RejectedError | None = None
+UPLOAD = Item("upload")
+"""What an outcome calls its input: the name of a file may tell whose hand it is."""
 
 
 def open_radiograph(submission: Submission, options: Options) -> Radiograph:
@@ -33,16 +24,25 @@ def open_radiograph(submission: Submission, options: Options) -> Radiograph:
     Raises:
         InputError: as :func:`boneage_roi.imaging.reading.read_radiograph`.
     """
-    given = {"sex": options.sex, "chronological_age": options.chronological_age, "native_size": options.native_size}
-    if not options.quarters:
-        return read_radiograph(submission.data, **given)  # type: ignore[arg-type]
-    radiograph = read_radiograph(submission.data)
-    pixels = np.ascontiguousarray(np.rot90(radiograph.pixels, -options.quarters))
+    return read_radiograph(
+        _turned(read_radiograph(submission.data), options.quarters) if options.quarters else submission.data,
+        sex=options.sex,
+        chronological_age=options.chronological_age,
+        birth_date=options.birth_date,
+        study_date=options.study_date,
+        height_cm=options.height_cm,
+        native_size=options.native_size,
+    )
+
+
+def _turned(radiograph: Radiograph, quarters: int) -> Radiograph:
+    """Clockwise by so many quarters."""
     spacing = radiograph.pixel_spacing
-    if spacing is not None and options.quarters % 2:
+    if spacing is not None and quarters % 2:
         spacing = (spacing[1], spacing[0])
-    turned = replace(radiograph, pixels=pixels, pixel_spacing=spacing)
-    return read_radiograph(turned, **given)  # type: ignore[arg-type]
+    return replace(
+        radiograph, pixels=np.ascontiguousarray(np.rot90(radiograph.pixels, -quarters)), pixel_spacing=spacing
+    )
 
 
 def analyse(reader: BoneAgeReader, submission: Submission, options: Options) -> Analysis:
@@ -56,14 +56,14 @@ def analyse(reader: BoneAgeReader, submission: Submission, options: Options) -> 
     return analysis if options.boxes is None else replace(analysis, boxes=options.boxes)
 
 
-def read(reader: BoneAgeReader, submission: Submission, options: Options) -> Result:
+def read(reader: BoneAgeReader, submission: Submission, options: Options) -> Outcome:
     """Read the bone age of an upload.
 
     Raises:
-        InputError: as :func:`analyse`. A hand that must not get a bone age is a result with a rejection.
+        InputError: as :func:`analyse`. A hand that must not get a bone age is an outcome that is rejected.
     """
     analysis = analyse(reader, submission, options)
     try:
-        return Result(analysis, reader.read(analysis))
+        return Outcome(UPLOAD, analysis, reader.read(analysis))
     except RejectedError as error:
-        return Result(analysis, rejection=error)
+        return Outcome(UPLOAD, analysis, message=problem_of(error).detail, rejected=error.reasons)

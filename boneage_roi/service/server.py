@@ -39,8 +39,8 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve until the process is told to end; running requests are finished first."""
+def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """A server; its ``run`` serves until the process is told to end, and finishes running requests first."""
     logging.getLogger("uvicorn.error").addFilter(_not_a_defect)
     config = uvicorn.Config(
         app,
@@ -58,7 +58,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
         timeout_graceful_shutdown=30,
         log_level="warning",
     )
-    uvicorn.Server(config).run()
+    return uvicorn.Server(config)
 
 
 def _not_a_defect(record: logging.LogRecord) -> bool:

@@ -55,15 +55,14 @@ function facts(record) {
     list.append(fact(t("difference"), t("months", { n: signed(record.difference_months) }), t(record.difference_months < 0 ? "behind" : "ahead")));
   }
   if (record.sds !== null && record.sds !== undefined) {
-    const range = record.normal_range_months || record.normal_range;
-    list.append(fact(t("sds"), signed(record.sds, 2), range ? t("normal.range", { from: age(range[0]), to: age(range[1]) }) : ""));
+    list.append(fact(t("sds"), signed(record.sds, 2), t("normal.range", { from: age(record.normal_lower), to: age(record.normal_upper) })));
   }
-  const also = (record.also_possible || record.determination_also_possible || []).map((each) => t(`determination.${each}`));
+  const also = (record.also_possible || []).map((each) => t(`determination.${each}`));
   list.append(fact(t("determination"), t(`determination.${record.determination}`),
     also.length ? t("determination.also", { others: also.join(", ") }) : record.growth_table ? t("by.table", { table: record.growth_table }) : "", record.determination));
   if (record.adult_height_cm) {
-    const range = record.adult_height_lower_cm ? t("height.range", { from: number(record.adult_height_lower_cm), to: number(record.adult_height_upper_cm) }) : "";
-    list.append(fact(t("adult.height"), `${number(record.adult_height_cm)} cm`, `${range} Bayley-Pinneau`.trim()));
+    const range = record.adult_height_lower ? t("height.range", { from: number(record.adult_height_lower), to: number(record.adult_height_upper) }) : "";
+    list.append(fact(t("adult.height"), `${number(record.adult_height_cm)} cm`, `${range} ${t("by.table", { table: record.height_table })}`.trim()));
   }
   return list;
 }
