@@ -1,4 +1,4 @@
-"""What the site's pages take from the code when they are built: the commands, and the list of decisions."""
+"""What the site's pages take from elsewhere when they are built: pages of the root, the commands, the decisions."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import typer.main
 
+ROOT = Path(__file__).parents[1]
 DECISIONS = Path(__file__).parent / "explanation/decisions"
 
 
@@ -15,7 +16,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         markdown = markdown.replace("<!-- commands -->", command_reference())
     if "<!-- decisions -->" in markdown:
         markdown = markdown.replace("<!-- decisions -->", decision_list())
-    return markdown
+    return re.sub(r"<!-- page: (\S+) -->", lambda found: page_of_the_root(found[1]), markdown)
+
+
+def page_of_the_root(name: str) -> str:
+    """A page beside the README; its links into ``docs`` stay, those to other files become plain text."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+    return re.sub(r"\[([^\]]+)\]\((?!https?:|[\w/-]+\.md)[^)]*\)", r"\1", text)
 
 
 def command_reference() -> str:

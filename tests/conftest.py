@@ -1,6 +1,7 @@
 """What several test files need."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,22 @@ requires_rsna = pytest.mark.rsna
 
 RSNA_FIXTURES = {"segmented_run"}
 """Fixtures that are made of RSNA's radiographs: a test that uses one is marked like those that name the mark."""
+
+
+TRAINING_PACKAGES = ("torch", "torchvision", "lightning", "sklearn", "scipy", "onnx", "lightgbm", "ultralytics")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Where the training packages are not installed, skip the files that import them."""
+    report = yield
+    missing = re.search(r"No module named '(\w+)", str(report.longrepr)) if report.failed else None
+    if missing and missing[1] in TRAINING_PACKAGES:
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, f"needs the training packages ({missing[1]} is not there)")
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

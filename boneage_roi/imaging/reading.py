@@ -52,7 +52,8 @@ def read_radiograph(
         chronological_age: months; None takes what the dates say, or a DICOM header.
         native_size: (width, height) before someone squashed the image. When its aspect differs by more than 1 %, the
             image is resized to it, one side growing: 299 x 299 of 1514 x 2044 becomes 299 x 404.
-        birth_date, study_date: give the chronological age; None takes what a DICOM header says.
+        birth_date: with ``study_date`` gives the chronological age; None takes what a DICOM header says.
+        study_date: the day of the radiograph; None takes what a DICOM header says.
         height_cm: standing height; None takes what a DICOM header says.
         patient: what tells one child from another; None takes a DICOM header's PatientID.
 

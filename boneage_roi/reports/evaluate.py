@@ -97,8 +97,8 @@ def evaluate(
         limit: only so many hands, drawn at random.
         seed: of ``limit``: the same seed draws the same hands.
         worst: how many of the worst hands are listed and drawn; 0 for none.
-        tta, aspect: test-time augmentation, and whether squashed hands are restored, see
-            :func:`boneage_roi.pipeline.reader.load`.
+        tta: test-time augmentation, see :func:`boneage_roi.pipeline.reader.load`.
+        aspect: whether squashed hands are restored, see the same.
         overwrite: write over files that no evaluation made; never over inputs.
         progress: is told how many hands are done.
 

@@ -35,7 +35,9 @@ def links(page: Path) -> Iterator[str]:
 
 def anchors(page: Path) -> set[str]:
     """What may stand behind the ``#`` of a link to the page."""
-    prose = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    taken_in = re.search(r"<!-- page: (\S+) -->", text)
+    prose = _BLOCK.sub("", (ROOT / taken_in[1]).read_text(encoding="utf-8") if taken_in else text)
     return {_slug(heading) for heading in _HEADING.findall(prose)}
 
 

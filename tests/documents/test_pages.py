@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import typer.main
 
-import boneage_roi.cli.root  # noqa: F401  its import registers the commands
+import boneage_roi
+import boneage_roi.cli.root
 from boneage_roi import __version__
 from boneage_roi.cli.common import app
 from tests.bundles import needs_bundle
@@ -48,7 +49,6 @@ def test_the_readme_shows_what_it_prints(tmp_path: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for link in links(page):
         path, _, anchor = link.partition("#")
-        # A page that only takes in another one has the other's links, which are checked there.
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f"{name(page)}: {link} leads nowhere"
         assert target.is_relative_to(ROOT), f"{name(page)}: {link} leads out of the repository"
@@ -88,6 +88,12 @@ def test_one_file_and_one_dictionary_for_each_thing_to_add() -> None:
         assert isinstance(getattr(module, dictionary), dict), f"{file}: {dictionary}"
 
 
+def test_the_reference_has_every_public_name() -> None:
+    reference = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    missing = [each for each in boneage_roi.__all__ if f"boneage_roi.{each}\n" not in reference + "\n"]
+    assert missing == []
+
+
 def test_the_changelog_knows_the_version() -> None:
     assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
 
@@ -101,7 +107,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     if find_spec("mkdocs") is None or find_spec("mkdocstrings") is None:
         pytest.skip("needs the dependency group docs")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr
