@@ -17,6 +17,8 @@ import boneage_roi
 import boneage_roi.cli.root
 from boneage_roi import __version__
 from boneage_roi.cli.common import app
+from boneage_roi.configs.schema import AspectConfig, RegionConfig, RoundConfig, TrainConfig
+from boneage_roi.quality.gate import WORDINGS
 from tests.bundles import needs_bundle
 from tests.documents.pages import PAGES, ROOT, anchors, blocks, commands, links, name
 
@@ -92,6 +94,21 @@ def test_the_reference_has_every_public_name() -> None:
     reference = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
     missing = [each for each in boneage_roi.__all__ if f"boneage_roi.{each}\n" not in reference + "\n"]
     assert missing == []
+
+
+def test_every_flag_is_explained() -> None:
+    page = (ROOT / "docs/how-to/read-the-flags.md").read_text(encoding="utf-8")
+    for measure, wording in WORDINGS.items():
+        parts = [part.strip(" :;%()") for part in re.split(r"\{[^}]*\}", wording.reason)]
+        assert all(part in page for part in parts), f"{measure}: {wording.reason}"
+
+
+def test_every_setting_is_described() -> None:
+    page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    first_cells = " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))
+    assert TrainConfig.model_fields.keys() - set(re.findall(r"\w+", first_cells)) == set()
+    within = {*RegionConfig.model_fields, *RoundConfig.model_fields, *AspectConfig.model_fields}
+    assert within - set(re.findall(r"\w+", page)) == set()
 
 
 def test_the_changelog_knows_the_version() -> None:
