@@ -18,7 +18,8 @@ ROWS = (
     {"explain", "growth"},
     {"outputs"},
     {"training", "reports"},
-    {"cli", "service"},
+    {"service"},
+    {"cli"},
 )
 """From the ground up. The modules of the ground may know each other; a room is a folder or a module."""
 

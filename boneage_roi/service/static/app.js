@@ -68,7 +68,7 @@ async function read(item) {
     }
   }
   renderList();
-  if (items.includes(item) && (current === null || current === item)) await select(item);
+  if (items.includes(item) && (current === null || current === item || current.state === "error")) await select(item);
 }
 
 function take(item, answer, state) {
