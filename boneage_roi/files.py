@@ -78,7 +78,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def is_special(path: Path) -> bool:
-    """Whether a path is a pipe, a socket or a device."""
+    """Whether a path is a pipe, a socket or a device, or, as ``/dev/stdout``, an open stream."""
+    if str(path).startswith("/dev/"):
+        return True
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):

@@ -118,10 +118,10 @@ def predict(
     tally = Tally()
     shown = ages_json(regions) if as_json else ages_table(regions, LONGEST_TABLE if output else None)
     sinks: list[Sink] = [tally, shown]
+    if overlay:  # first: it only refuses, while a file of results begins when it is opened
+        sinks.append(PictureSink(overlay, items, outputs, bone_age_overlay))
     if output:
         sinks.append(result_sink(output, regions, outputs))
-    if overlay:
-        sinks.append(PictureSink(overlay, items, outputs, bone_age_overlay))
     kept = f"the rows so far are in {output}.partial" if output else ""
     _run(predict_files(reader, items), "predicting", len(items), sinks, kept)
     if output and not as_json:
@@ -149,7 +149,7 @@ def detect(
     reader = _reader(bundle, aspect=aspect)
     tally, shown = Tally(), boxes_json() if as_json else regions_table(reader)
     pictures = PictureSink(output, items, outputs, region_overlay)
-    sinks: list[Sink] = [tally, shown, BoxesSink(output / "boxes.csv", outputs), pictures]
+    sinks: list[Sink] = [tally, shown, pictures, BoxesSink(output / "boxes.csv", outputs)]
     _run(analyse_files(reader, items), "detecting", len(items), sinks, f"overlays so far are in {output}")
     if tally.total > len(tally.failures) and not as_json:
         say(f"overlays and boxes.csv are in {output}")

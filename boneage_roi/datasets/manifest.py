@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from boneage_roi.ages import HEIGHTS_CM, OLDEST, parse_date
+from boneage_roi.datasets.tables import MISSING, read_text_table
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import SUFFIXES, read_radiograph
 from boneage_roi.values import MONTHLY, Radiograph
@@ -17,6 +18,9 @@ KEPT_COLUMNS = ("split", "patient")
 _ALIASES = {"image id": "id", "case id": "id", "bone age (months)": "boneage"}
 _SEXES = {"m": "M", "male": "M", "true": "M", "f": "F", "female": "F", "false": "F"}
 _DATES = ("birth_date", "study_date")
+_AGES = ("boneage", "chronological_age")
+_FEW, _OLDEST_YEARS = 3, 20
+"""So many ages that are all so low are years."""
 _RANGES = {
     "boneage": (0, MONTHLY.bins - 1),
     "chronological_age": (0, OLDEST),
@@ -24,14 +28,16 @@ _RANGES = {
     "width": (1, 100_000),
     "height": (1, 100_000),
 }
+_NUMBERS = (*_RANGES, *(f"{name}_{unit}" for name in _AGES for unit in ("months", "years")))
 
 
-def read_manifest(path: Path, *, check_images: bool = True) -> pd.DataFrame:
+def read_manifest(path: Path, *, check_images: bool = True, labels: bool = False) -> pd.DataFrame:
     """Read a manifest CSV with a ``path`` column; column names are case-insensitive.
 
     Args:
         path: the CSV; relative image paths in it are relative to its folder.
         check_images: refuse the table when an image is missing. Batch prediction turns this off to report each one.
+        labels: refuse ages that look like years; ``boneage_years`` and ``boneage_months`` say the unit.
 
     Returns:
         ``id`` (str), ``path`` (absolute, str), ``sex`` ("M", "F" or missing), ``boneage`` and ``chronological_age``
@@ -52,18 +58,19 @@ def read_manifest(path: Path, *, check_images: bool = True) -> pd.DataFrame:
         stems = pd.Series([image.stem for image in paths])
         table["id"] = stems if stems.is_unique else table["path"]
     table["path"] = [str(image) for image in paths]
-    frame = _normalise(table, path)
+    frame = _normalise(table, path, labels)
     if check_images:
         _refuse_missing_images([image for image in paths if not image.is_file()], len(paths), path)
     return frame
 
 
-def read_dataset(path: Path) -> pd.DataFrame:
+def read_dataset(path: Path, *, labels: bool = True) -> pd.DataFrame:
     """Read a data set: a manifest CSV, or a table with ``id, boneage, male`` beside a folder of images (RSNA's layout).
 
     Args:
         path: the CSV, or the folder that holds it. Of several image folders the one that has images of the most ids
             is taken.
+        labels: as in ``read_manifest``.
 
     Returns:
         The columns of ``read_manifest``.
@@ -74,7 +81,7 @@ def read_dataset(path: Path) -> pd.DataFrame:
     csv = find_table(path)
     table = _read_table(csv)
     if "path" in table:
-        return read_manifest(csv)
+        return read_manifest(csv, labels=labels)
     _require(table, "id", csv)
     _refuse_missing(table["id"], "id", csv)
     images = _images_of(csv.parent, set(table["id"]))
@@ -83,7 +90,7 @@ def read_dataset(path: Path) -> pd.DataFrame:
     missing = [Path(f"{name}.*") for name in table["id"] if name not in images]
     _refuse_missing_images(missing, len(table), csv)
     table["path"] = [str(images[name]) for name in table["id"]]
-    return _normalise(table, csv)
+    return _normalise(table, csv, labels)
 
 
 def add_sharper_images(hands: pd.DataFrame, folder: Path, name: str) -> pd.DataFrame:
@@ -141,26 +148,24 @@ def _is_labels(path: Path) -> bool:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: not a readable CSV ({str(error).splitlines()[0]})") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first cells for an index
-        raise InputError(f"{path}: rows have more cells than the heading; name every column")
+    table, separator = read_text_table(path)
     names = [" ".join(str(name).split()).lower() for name in table.columns]
     table.columns = pd.Index([_ALIASES.get(name, name) for name in names])
     if not table.columns.is_unique:
         raise InputError(f"{path}: two columns are named `{table.columns[table.columns.duplicated()][0]}`; keep one")
     if table.empty:
         raise InputError(f"{path}: no rows; a manifest lists one image a row")
-    for name in table.columns:
-        table[name] = table[name].str.strip()
+    for name in table.columns.difference(["path", "id"]):  # a file may be called NA
+        table[name] = table[name].mask(table[name].str.lower().isin(MISSING), None)
+    if "path" in table:  # as our own tables write a name that a spreadsheet would take for a formula
+        table["path"] = table["path"].str.replace(r"^'(?=[=+@\t\r-])", "", regex=True)
+    if separator != ",":
+        for name in table.columns.intersection(list(_NUMBERS)):
+            table[name] = table[name].str.replace(",", ".")
     return table
 
 
-def _normalise(table: pd.DataFrame, source: Path) -> pd.DataFrame:
+def _normalise(table: pd.DataFrame, source: Path, labels: bool) -> pd.DataFrame:
     _refuse_missing(table["id"], "id", source)
     twice = table.index[table["id"].duplicated()]
     if len(twice):
@@ -171,6 +176,8 @@ def _normalise(table: pd.DataFrame, source: Path) -> pd.DataFrame:
         frame[name] = _numbers(table, name, least, most, source)
     for name in _DATES:
         frame[name] = _dates(table, name, source)
+    for name in _AGES:
+        frame[name] = _months(table, frame[name], name, source, labels)
     for name in KEPT_COLUMNS:
         if name in table:
             frame[name] = table[name]
@@ -213,6 +220,25 @@ def _numbers(table: pd.DataFrame, name: str, least: float, most: float, source: 
             f"{source}: row {_row(wrong[0])}: {name} is {value!r}; it must be a number from {least:g} to {most:g}"
         )
     return numbers
+
+
+def _months(table: pd.DataFrame, stated: pd.Series, name: str, source: Path, labels: bool) -> pd.Series:
+    """Ages in months from a column that says its unit, or from one that does not but looks like months."""
+    months, years = f"{name}_months", f"{name}_years"
+    most = _RANGES[name][1]
+    given = [column for column in (name, months, years) if column in table]
+    if len(given) > 1:
+        raise InputError(f"{source}: `{given[0]}` and `{given[1]}` say the same; keep one")
+    if months in table:
+        return _numbers(table, months, 0, most, source)
+    if years in table:
+        return _numbers(table, years, 0, most / 12, source) * 12
+    if labels and stated.count() >= _FEW and stated.max() <= _OLDEST_YEARS:
+        raise InputError(
+            f"{source}: {name} looks like years (the largest of {stated.count()} is {stated.max():g}); name the column "
+            f"`{years}` if it is, and `{months}` if it is not"
+        )
+    return stated
 
 
 def _images_of(folder: Path, ids: set[str], name: str | None = None) -> dict[str, Path]:

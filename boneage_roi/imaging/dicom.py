@@ -82,7 +82,7 @@ def _check(header: Dataset) -> None:
     check_size(columns, rows)
     frames = _value(header, "NumberOfFrames")
     if isinstance(frames, int) and frames > 1:
-        raise InputError(f"the DICOM file holds {frames} frames; give one file a radiograph")
+        raise InputError(f"the DICOM file holds {int(frames)} frames; give one file a radiograph")
 
 
 def _square(pixels: FloatImage, header: Dataset) -> tuple[FloatImage, tuple[float, float] | None]:

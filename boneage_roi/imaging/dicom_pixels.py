@@ -48,10 +48,9 @@ def displayed_pixels(header: Dataset) -> FloatImage:
         return _as_displayed(stored, header)
     except InputError:
         raise
-    except Exception as error:  # each decoder raises its own kind
-        reason = "".join(filter(str.isprintable, str(error).strip().partition("\n")[0]))[:200].rstrip(":")
+    except Exception as error:  # each decoder raises its own kind, and quotes the header in it
         raise InputError(
-            f"the DICOM pixels cannot be decoded ({reason or type(error).__name__}); export it again"
+            "the DICOM pixels cannot be decoded (damaged, or of a kind that is not supported); export it again"
         ) from error
 
 

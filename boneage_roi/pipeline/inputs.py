@@ -53,7 +53,7 @@ def list_inputs(inputs: Iterable[str | Path] | str | Path) -> list[Item]:
     """
     if isinstance(inputs, str | Path):
         inputs = [inputs]
-    return [item for given in inputs for item in _items(Path(given))]
+    return [item for given in inputs for item in _items(given)]
 
 
 def filler(
@@ -105,8 +105,11 @@ def filler(
     return lambda items: [fill(item) for item in items]
 
 
-def _items(path: Path) -> list[Item]:
+def _items(given: str | Path) -> list[Item]:
+    path = Path(given)
     try:
+        if not str(given).strip():
+            raise InputError("an input's path is empty; give an image, a folder or a manifest")
         if path.is_dir():
             return _folder(path)
         check_file(path)
@@ -129,22 +132,22 @@ def _folder(folder: Path) -> list[Item]:
         return listed
 
 
-def read_table(csv: Path) -> "pd.DataFrame":
+def read_table(csv: Path, *, labels: bool = False) -> "pd.DataFrame":
     """A manifest, or a table in RSNA's layout; images may be missing.
+
+    Args:
+        labels: refuse ages that look like years, see :func:`boneage_roi.datasets.manifest.read_manifest`.
 
     Raises:
         InputError: it is neither.
     """
-    from boneage_roi.datasets.manifest import (
-        read_dataset,
-        read_manifest,
-    )  # brings pandas, which single images do without
+    from boneage_roi.datasets.manifest import read_dataset, read_manifest  # brings pandas, which an image does not need
 
     try:
-        return read_manifest(csv, check_images=False)
+        return read_manifest(csv, check_images=False, labels=labels)
     except InputError as error:
         try:  # RSNA's layout has no path column
-            return read_dataset(csv)
+            return read_dataset(csv, labels=labels)
         except InputError:
             raise error from None
 

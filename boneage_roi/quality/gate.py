@@ -19,7 +19,7 @@ class Wording(NamedTuple):
 
 WORDINGS = {
     "likeness": Wording(True, "no child's hand recognised"),
-    "second_hand": Wording(False, "two hands; give each an image of its own"),
+    "second_hand": Wording(False, "two hands: give each an image of its own"),
     "digits": Wording(True, "{:.0f} of 5 digits found"),
     "growth_plates": Wording(True, "{:.0f} of 16 growth plates found"),
     "size": Wording(True, "hand too small: {:.0f} pixels from wrist to middle knuckle"),
@@ -30,7 +30,7 @@ WORDINGS = {
     "noise": Wording(False, "noisy: noise of {:.0%} of the hand's contrast"),
     "blocks": Wording(False, "compressed too much: JPEG blocks of {:.0%} of the hand's contrast"),
     "disagreement": Wording(False, "regions disagree (standard deviation {:.0f} months)"),
-    "upper": Wording(False, "nearly or fully mature; the oldest bone age learnt is {limit:.0f} months"),
+    "upper": Wording(False, "nearly or fully mature: the oldest bone age learnt is {limit:.0f} months"),
 }
 """Every measure that has limits; ``likeness`` is made of the weighted ones."""
 

@@ -137,7 +137,7 @@ def evaluate(
 
 def _labelled_hands(csv: Path, split: str | None, limit: int | None, seed: int) -> pd.DataFrame:
     """The chosen rows of a manifest, in its order."""
-    table = read_table(csv)
+    table = read_table(csv, labels=True)
     chosen = pd.Series(True, index=table.index)
     if split is not None:
         if "split" not in table:
@@ -203,7 +203,7 @@ def _key(item: Item, bundle: str) -> str:
     except (OSError, ValueError):
         image = "unreadable"
     said = asdict(item) | {"image": image, "bundle": bundle, "package": __version__}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def _write(

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ from boneage_roi.outputs.results import result_sink
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import Outcome, analyse_files, predict_files
 from boneage_roi.pipeline.inputs import Item, filler, list_inputs
+from boneage_roi.quality.gate import Verdict
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
 
 REGIONS = ("carpal", "radius-ulna")
@@ -27,6 +29,10 @@ class ToyPredictor:
     """Reads 100 months from every hand; breaks on images called ``crash``, rejects those called ``chest``."""
 
     regions = REGIONS
+    bundle = SimpleNamespace(manifest=SimpleNamespace(finder=SimpleNamespace(regions=REGIONS)))
+
+    def assess(self, analysis: Analysis) -> Verdict:
+        return Verdict(warnings=("inverted",))
 
     def analyse(self, radiograph: Radiograph) -> Analysis:
         if "crash" in radiograph.source:

@@ -66,7 +66,7 @@ def test_a_good_hand_passes(gate: Gate) -> None:
     ("changed", "reason"),
     [
         (dict.fromkeys(PARTS, 0.2), "no child's hand recognised"),
-        ({"second_hand": 0.5}, "two hands; give each an image of its own"),
+        ({"second_hand": 0.5}, "two hands: give each an image of its own"),
         ({"size": 20.0}, "hand too small: 20 pixels from wrist to middle knuckle"),
         ({"contrast": 0.1}, "hand too dark or too pale: low contrast"),
         ({"noise": 0.06}, "noisy: noise of 6% of the hand's contrast"),
@@ -90,7 +90,7 @@ def test_what_is_rejected(gate: Gate, changed: dict[str, float], reason: str) ->
         ({"noise": 0.025}, "noisy: noise of 2% of the hand's contrast"),
         ({"blocks": 0.012}, "compressed too much: JPEG blocks of 1% of the hand's contrast"),
         ({"disagreement": 6.5}, "regions disagree (standard deviation 6 months)"),
-        ({"upper": 230.0}, "nearly or fully mature; the oldest bone age learnt is 228 months"),
+        ({"upper": 230.0}, "nearly or fully mature: the oldest bone age learnt is 228 months"),
     ],
 )
 def test_what_is_warned_of(gate: Gate, changed: dict[str, float], reason: str) -> None:
