@@ -23,7 +23,7 @@ class FakePredictor:
     seen: list[str] = []  # noqa: RUF012 - counted over all predictors of a test
 
     def __init__(self, bundle: object, *, tta: bool = True) -> None:
-        self.bundle = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake"))
+        self.bundle = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake", aspect=None))
         self.regions = ("hand", "carpal")
 
     def analyse(self, radiograph):
@@ -53,7 +53,7 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(plots, "draw_plots", lambda predictions: [])  # slow, and tested by itself
     (bundle / "manifest.json").write_text("{}")
     FakePredictor.seen = []
-    monkeypatch.setattr(module, "BoneAgeReader", lambda _, tta=True: FakePredictor(bundle))
+    monkeypatch.setattr(module, "BoneAgeReader", lambda _, **options: FakePredictor(bundle))
     picture = np.random.default_rng(0).integers(0, 255, (80, 72), dtype=np.uint8)
     lines = ["path,sex,boneage,split"]
     for name, error, split in ((0, 0, "test"), (10, -2, "test"), (20, 4, "test"), (30, -8, "train"), (60, 0, "test")):
