@@ -34,6 +34,17 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["a.txt"]
 
 
+@posix
+def test_a_file_is_replaced_and_never_written_over_in_place(tmp_path: Path) -> None:
+    path, kept = tmp_path / "a.txt", tmp_path / "kept.txt"
+    path.write_text("old")
+    kept.hardlink_to(path)
+    with path.open() as reader:
+        write_atomically(path, "new, and longer")
+        assert reader.read() == "old"
+    assert (path.read_text(), kept.read_text()) == ("new, and longer", "old")
+
+
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     contents = [letter * 2_000_000 for letter in "abcd"]

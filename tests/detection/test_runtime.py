@@ -1,10 +1,13 @@
 """From the detector's rows to the regions of a hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from boneage_roi.detection.runtime import padded, select_regions
+from boneage_roi.detection.runtime import Detector, padded, select_regions
 from boneage_roi.regions import REGIONS, detected
+from boneage_roi.values import HandFrame
 
 FOUND = detected(REGIONS)
 CLASS = {region: index for index, region in enumerate(FOUND)}
@@ -55,3 +58,64 @@ def test_regions_may_lie_on_each_other() -> None:
 
 def test_nothing_found_is_an_empty_list() -> None:
     assert select_regions(np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, int), FOUND) == []
+
+
+def bright_spot_detector(path: Path, size: int) -> Path:
+    """A detector whose network boxes the pixels of its square that are brighter than 0.5, sure to 0.9, as class 1."""
+    onnx = pytest.importorskip("onnx")
+    node, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
+    nodes = [node("ReduceMax", ["images"], ["grey"], axes=[0, 1], keepdims=0)]
+    for axis, (first, last) in enumerate((("top", "bottom"), ("left", "right"))):
+        line = f"line{axis}"
+        nodes += [
+            node("ReduceMax", ["grey"], [line], axes=[1 - axis], keepdims=0),
+            node("Greater", [line, "half"], [f"{line}_bright"]),
+            node("Cast", [f"{line}_bright"], [f"{line}_number"], to=1),
+            node("ArgMax", [f"{line}_number"], [f"{first}_at"], axis=0, keepdims=1),
+            node("Cast", [f"{first}_at"], [first], to=1),
+            node("ArgMax", [f"{line}_number"], [f"{last}_at"], axis=0, keepdims=1, select_last_index=1),
+            node("Cast", [f"{last}_at"], [f"{last}_in"], to=1),
+            node("Add", [f"{last}_in", "one"], [last]),  # a box ends behind its last pixel
+        ]
+    nodes += [
+        node("Concat", ["left", "top", "right", "bottom", "sure", "one"], ["row"], axis=0),
+        node("Reshape", ["row", "shape"], ["rows"]),
+    ]
+    values = {
+        "half": np.float32([0.5]),
+        "one": np.float32([1]),
+        "sure": np.float32([0.9]),
+        "shape": np.int64([1, 1, 6]),
+    }
+    graph = onnx.helper.make_graph(
+        nodes,
+        "spot",
+        [onnx.helper.make_tensor_value_info("images", 1, [1, 3, size, size])],
+        [onnx.helper.make_tensor_value_info("rows", 1, [1, 1, 6])],
+        [constant(np.asarray(value), name) for name, value in values.items()],
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(512, 416), (300, 480), (320, 320)])
+def test_a_box_is_found_where_the_frame_shows_it(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """A frame that is not square is padded for the network; its boxes are in the frame's own pixels all the same."""
+    frame = np.zeros(shape, np.uint8)
+    left, top, right, bottom = truth = (60, 120, 140, 220)
+    frame[top:bottom, left:right] = 255
+    found = Detector(bright_spot_detector(tmp_path / "spot.onnx", 256), ["carpal", "metacarpal"])(
+        HandFrame(frame, np.eye(2, 3))
+    )
+    assert [(box.region, box.confidence) for box in found] == [("metacarpal", pytest.approx(0.9))]
+    np.testing.assert_allclose(found[0].box, truth, atol=2 * max(shape) / 256)
+
+
+def test_a_box_never_leaves_the_frame(tmp_path: Path) -> None:
+    frame = np.full((400, 200), 255, np.uint8)
+    (box,) = Detector(bright_spot_detector(tmp_path / "spot.onnx", 256), ["carpal", "metacarpal"])(
+        HandFrame(frame, np.eye(2, 3))
+    )
+    np.testing.assert_allclose(box.box, (0, 0, 200, 400), atol=2)
+    assert box.box[0] >= 0
+    assert box.box[2] <= 200

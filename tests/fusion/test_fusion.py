@@ -160,6 +160,39 @@ def test_no_interval_is_narrower_than_the_narrowest() -> None:
     np.testing.assert_allclose(intervals.half_width(hands, hands.distributions.mean(axis=1)), 6)
 
 
+def test_the_half_width_is_the_factor_times_what_the_weights_give() -> None:
+    hands = hands_of(20)
+    fused = hands.distributions.mean(axis=1)
+    weights = (1.0, 0.5, *(3.0,) * 14)
+    plain, wider = (Intervals(0.9, factor, 0.0, weights).half_width(hands, fused) for factor in (1.0, 1.5))
+    expected = moments(fused)[1] + 0.5 * disagreement(hands) + 3  # a hand's shares in its knots add up to one
+    np.testing.assert_allclose(plain, expected, rtol=1e-4)
+    np.testing.assert_allclose(wider, 1.5 * plain, rtol=1e-5)
+
+
+def test_the_first_knots_are_those_of_girls_and_they_lie_at_their_ages() -> None:
+    ages = (18.0, 72.0, 126.0, 220.0)
+    said = [([reading(region, age, 2.0) for region in ALL], sex) for sex in ("F", "M") for age in ages]
+    hands = stack_readings(said, ALL)
+    knots = tuple(float(knot) for knot in KNOTS)
+    girls = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *knots, *(0.0,) * 7)).half_width(hands, hands.distributions[:, 0])
+    boys = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *(0.0,) * 7, *knots)).half_width(hands, hands.distributions[:, 0])
+    np.testing.assert_allclose(girls, [*ages, 0, 0, 0, 0], atol=0.3)
+    np.testing.assert_allclose(boys, [0, 0, 0, 0, *ages], atol=0.3)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+def test_intervals_of_alike_hands_cover_just_the_share_that_was_asked_for(coverage: float) -> None:
+    """Where nothing tells one hand from another, the half width is the errors' own quantile, and no point lower."""
+    hands = stack_readings([([reading(region, 100.0) for region in ALL], "F")] * 400, ALL)
+    errors = np.random.default_rng(0).permutation(np.linspace(0.05, 20, 400)).astype(np.float32)
+    fused = hands.distributions.mean(axis=1)
+    intervals = fit_intervals(hands, fused, errors, coverage)
+    covered = float((errors <= intervals.half_width(hands, fused) + 1e-4).mean())
+    assert coverage - 0.006 <= covered <= coverage + 0.018
+    assert intervals.coverage == coverage
+
+
 def test_intervals_come_back_from_their_file(tmp_path: Path) -> None:
     weights = tuple(0.5 * row for row in range(2 + 2 * len(KNOTS)))
     intervals = Intervals(coverage=0.9, factor=1.7, narrowest=2.5, weights=weights)

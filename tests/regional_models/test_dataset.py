@@ -45,6 +45,17 @@ def test_augmentation_grows_with_its_strength_and_mirrors_the_place() -> None:
     assert 0 < little < 0.6 * much
 
 
+def test_a_mirrored_hand_has_its_crops_mirrored_with_their_places() -> None:
+    hands = dataset(0.05)
+    hands.samples[0].crops.pixels[0] = np.where(np.arange(40) < 20, 230, 20)  # bright on the left
+    sides = {}
+    for _ in range(30):
+        crops, _, places, *_ = hands[0]
+        left, right = (float(half.mean()) for half in crops[0, 0].chunk(2, dim=1))
+        sides.setdefault(round(float(places[0, 0]), 2), set()).add(left > right)
+    assert sides == {0.3: {True}, 0.7: {False}}
+
+
 def test_as_many_hands_come_from_a_bad_export_as_asked_for() -> None:
     for share in (0.0, 0.3, 1.0):
         hands = dataset(0.01, bad_exports=share)
