@@ -1,0 +1,61 @@
+"""Prediction intervals from weights, and their file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boneage_roi.errors import InputError
+from boneage_roi.fusion.features import disagreement, moments, stack_readings
+from boneage_roi.fusion.intervals import KNOTS, Intervals
+from tests.fusion.makers import ALL, hands_of, reading
+
+
+def test_no_interval_is_narrower_than_the_narrowest() -> None:
+    hands = hands_of(20)
+    intervals = Intervals(0.9, 1.0, narrowest=6.0, weights=(0.0,) * (2 + 2 * len(KNOTS)))
+    np.testing.assert_allclose(intervals.half_width(hands, hands.distributions.mean(axis=1)), 6)
+
+
+def test_the_half_width_is_the_factor_times_what_the_weights_give() -> None:
+    hands = hands_of(20)
+    fused = hands.distributions.mean(axis=1)
+    weights = (1.0, 0.5, *(3.0,) * 14)
+    plain, wider = (Intervals(0.9, factor, 0.0, weights).half_width(hands, fused) for factor in (1.0, 1.5))
+    expected = moments(fused)[1] + 0.5 * disagreement(hands) + 3  # a hand's shares in its knots add up to one
+    np.testing.assert_allclose(plain, expected, rtol=1e-4)
+    np.testing.assert_allclose(wider, 1.5 * plain, rtol=1e-5)
+
+
+def test_the_first_knots_are_those_of_girls_and_they_lie_at_their_ages() -> None:
+    ages = (18.0, 72.0, 126.0, 220.0)
+    said = [([reading(region, age, 2.0) for region in ALL], sex) for sex in ("F", "M") for age in ages]
+    hands = stack_readings(said, ALL)
+    knots = tuple(float(knot) for knot in KNOTS)
+    girls = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *knots, *(0.0,) * 7)).half_width(hands, hands.distributions[:, 0])
+    boys = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *(0.0,) * 7, *knots)).half_width(hands, hands.distributions[:, 0])
+    np.testing.assert_allclose(girls, [*ages, 0, 0, 0, 0], atol=0.3)
+    np.testing.assert_allclose(boys, [0, 0, 0, 0, *ages], atol=0.3)
+
+
+def test_intervals_come_back_from_their_file(tmp_path: Path) -> None:
+    weights = tuple(0.5 * row for row in range(2 + 2 * len(KNOTS)))
+    intervals = Intervals(coverage=0.9, factor=1.7, narrowest=2.5, weights=weights)
+    (tmp_path / "intervals.json").write_text(intervals.to_json())
+    assert Intervals.read(tmp_path / "intervals.json") == intervals
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[1, 2]", '{"coverage": 0.9}', '{"coverage": "wide"}', '{"a": 1}', "\x00\xff"),
+        '{"coverage": 0.9, "factor": 1, "narrowest": 1, "weights": [1]}',
+    ],
+)
+def test_a_damaged_intervals_file_is_an_input_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "intervals.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"intervals\.json.*damaged"):
+        Intervals.read(path)
+    with pytest.raises(InputError):
+        Intervals.read(tmp_path / "missing.json")

@@ -1,0 +1,78 @@
+"""The feature-connected layer, and what the trees learn."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features  # noqa: E402
+from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
+from boneage_roi.fusion.train import COUNTERWEIGHT, FEW, CrossFitted  # noqa: E402
+from tests.fusion.makers import ALL, COUNT, WIDTH, gaussian, hands_of, reading  # noqa: E402
+
+
+def output(layer: torch.nn.Module, hands: HandReadings) -> np.ndarray:
+    with torch.no_grad():
+        return layer.eval()(*(torch.from_numpy(array) for array in hands.network_inputs.values())).numpy()
+
+
+def disturbed(layer: FeatureConnectedLayer) -> FeatureConnectedLayer:
+    """As after training: no parameter is at its start."""
+    torch.manual_seed(3)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return layer
+
+
+def test_the_layer_starts_as_the_geometric_mean() -> None:
+    hands = hands_of(5)
+    mean = np.exp(np.log(hands.distributions + 1e-6).mean(axis=1))
+    expected = mean / mean.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(output(FeatureConnectedLayer(COUNT, WIDTH), hands), expected, atol=1e-6)
+
+
+def test_absent_regions_do_not_count_at_the_start() -> None:
+    fused = output(FeatureConnectedLayer(COUNT, WIDTH), stack_readings([([reading("carpal", 120)], "F")], ALL))
+    np.testing.assert_allclose(fused[0], gaussian(120), atol=3e-4)
+
+
+def test_what_an_absent_region_holds_has_no_influence() -> None:
+    layer, hands = disturbed(FeatureConnectedLayer(COUNT, WIDTH)), hands_of(4)
+    hands.present[:, 2] = 0
+    before = output(layer, hands)
+    hands.features[:, 2] = 7
+    hands.distributions[:, 2] = gaussian(10)
+    np.testing.assert_allclose(output(layer, hands), before, atol=1e-6)
+    hands.features[:, 3] = 7
+    assert np.abs(output(layer, hands) - before).max() > 1e-4
+
+
+def test_sex_matters_and_rows_do_not_mix() -> None:
+    layer, hands = disturbed(FeatureConnectedLayer(COUNT, WIDTH)), hands_of(4)
+    before = output(layer, hands)
+    hands.sex[1] = 1 - hands.sex[1]
+    after = output(layer, hands)
+    assert np.abs(after[1] - before[1]).max() > 1e-4
+    np.testing.assert_allclose(after[[0, 2, 3]], before[[0, 2, 3]], atol=1e-6)
+
+
+def test_the_committee_is_the_mean_of_its_members() -> None:
+    members, hands = (
+        [FeatureConnectedLayer(COUNT, WIDTH), disturbed(FeatureConnectedLayer(COUNT, WIDTH))],
+        hands_of(3),
+    )
+    expected = np.mean([output(member, hands) for member in members], axis=0)
+    np.testing.assert_allclose(output(Committee(members), hands), expected, atol=1e-6)
+
+
+def test_the_trees_also_get_the_mean_error_of_each_sex_and_age_band() -> None:
+    hands = hands_of(400)
+    said = np.stack([gaussian(age) for age in np.linspace(70, 170, 400)])
+    ages = moments(said)[0]
+    girls = (hands.sex == 0) & (ages > 140) & (ages < 160)
+    true = (ages + 6 * girls).astype(np.float32)
+    fitted = CrossFitted(Committee([]), hands, true, said, tree_features(hands, said))
+    band = (hands.sex == 0) & (true >= 132) & (true < 168)
+    mean = 6 * girls.sum() / (band.sum() + FEW)
+    np.testing.assert_allclose(fitted.corrections[band], 6 * girls[band] + COUNTERWEIGHT * mean, atol=0.01)
+    np.testing.assert_allclose(fitted.corrections[hands.sex == 1], 0, atol=0.01)
