@@ -4,7 +4,10 @@ A network is data, but some of its operators can loop without end, and its weigh
 exported networks use is let through. Field numbers are those of ``onnx.proto3``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import numpy as np
 
 from boneage_roi.errors import InputError
 
@@ -21,122 +24,166 @@ Sum Tanh Tile TopK Transpose Unsqueeze Where TreeEnsembleRegressor LinearRegress
 OPERATORS = frozenset(_NAMES.split())
 """All that exported networks use; none holds a graph of its own, so that none can loop."""
 
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+"""The standard's own sets of operators; one of another set may do anything under a known name."""
+
 LARGEST_SIDE = 10**6
-"""A whole number in a network that is larger than this could ask for a tensor that fills the memory."""
+"""A whole number in a network that is larger than this asks for a tensor that no network needs."""
+
+ENDS = (2**63 - 1, 2**31 - 1)
+"""Slices end at the largest number that there is, which asks for nothing."""
+
+SHORT = 64
+"""Bytes of an attribute that is looked at once, however often it comes."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _GRAPH, _FUNCTIONS = 7, 25  # ModelProto
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # GraphProto
-_ATTRIBUTE, _OPERATOR = 5, 4  # NodeProto
-_TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS, _SPARSE_TENSOR, _SPARSE_TENSORS = 5, 6, 10, 11, 22, 23  # AttributeProto
+_OPERATOR, _ATTRIBUTE, _DOMAIN = 4, 5, 7  # NodeProto
+_INT, _TENSOR, _SUBGRAPH, _INTS, _TENSORS, _SUBGRAPHS, _SPARSE_TENSOR, _SPARSE_TENSORS = 3, 5, 6, 8, 10, 11, 22, 23
 _DIMS, _TYPE, _INT64S, _RAW, _EXTERNAL, _LOCATION = 1, 2, 7, 9, 13, 14  # TensorProto
 _INT64 = 7
+
+_Field = tuple[int, int, int, int]
+"""Number, wire type, and where the content begins and ends; a whole number stands in place of both."""
 
 
 def check_network(data: bytes) -> None:
     """Refuse a network that could do more than compute.
 
     Raises:
-        InputError: it is no ONNX network, has an unknown operator, a graph within a graph, weights in another file,
-            or numbers of a size that no network needs.
+        InputError: it is no ONNX network, has an unknown operator, a graph within a graph, functions of its own, sparse
+            weights, weights in another file, or numbers of a size that no network needs.
     """
     try:
-        graphs = [value for field, value in _fields(data) if field == _GRAPH]
-        if len(graphs) != 1 or not isinstance(graphs[0], bytes):
+        graphs = []
+        for field, wire, begin, end in _fields(data, 0, len(data)):
+            if field == _FUNCTIONS:
+                raise InputError("a network with functions of its own")
+            if field == _GRAPH:
+                graphs.append((wire, begin, end))
+        if len(graphs) != 1 or graphs[0][0] != _BYTES:
             raise InputError("not a readable ONNX network (no graph)")
-        if any(field == _FUNCTIONS for field, _ in _fields(data)):
-            raise InputError("a network with functions of its own")
-        _check_graph(graphs[0])
+        _check_graph(data, *graphs[0][1:])
     except (IndexError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError("not a readable ONNX network (damaged)") from None
 
 
-def _check_graph(graph: bytes) -> None:
-    for field, value in _fields(graph):
-        if field == _NODE and isinstance(value, bytes):
-            _check_node(value)
-        elif field == _INITIALIZER and isinstance(value, bytes):
-            _check_tensor(value)
-        elif field == _SPARSE:
+def _check_graph(data: bytes, begin: int, end: int) -> None:
+    for field, wire, first, last in _fields(data, begin, end):
+        if field == _SPARSE:
             raise InputError("a network with sparse weights")
+        if wire == _BYTES:
+            if field == _NODE:
+                _check_node(data, first, last)
+            elif field == _INITIALIZER:
+                _check_tensor(data, first, last)
 
 
-def _check_node(node: bytes) -> None:
-    for field, value in _fields(node):
-        if field == _OPERATOR and isinstance(value, bytes) and value.decode("ascii", "replace") not in OPERATORS:
-            raise InputError(f"a network with the operator {value[:40].decode('ascii', 'replace')!r}, which none needs")
-        if field == _ATTRIBUTE and isinstance(value, bytes):
-            for kind, content in _fields(value):
-                if kind in (_SUBGRAPH, _SUBGRAPHS, _SPARSE_TENSOR, _SPARSE_TENSORS):
-                    raise InputError("a network with a graph or sparse weights inside an operator")
-                if kind in (_TENSOR, _TENSORS) and isinstance(content, bytes):
-                    _check_tensor(content)
+def _check_node(data: bytes, begin: int, end: int) -> None:
+    for field, wire, first, last in _fields(data, begin, end):
+        if wire != _BYTES:
+            continue
+        if field == _ATTRIBUTE:
+            if last - first < SHORT:
+                _check_short_attribute(data[first:last])
+            else:
+                _check_attribute(data, first, last)
+        elif field == _OPERATOR and (name := _word(data, first, last)) not in OPERATORS:
+            raise InputError(f"a network with the operator {name!r}, which none needs")
+        elif field == _DOMAIN and (name := _word(data, first, last)) not in DOMAINS:
+            raise InputError(f"a network with an operator of {name!r}, which none needs")
 
 
-def _check_tensor(tensor: bytes) -> None:
-    kind, whole = 0, b""
-    for field, value in _fields(tensor):
-        if field == _EXTERNAL or (field == _LOCATION and value):
+@lru_cache(2048)
+def _check_short_attribute(attribute: bytes) -> None:
+    """The same few attributes come thousands of times."""
+    _check_attribute(attribute, 0, len(attribute))
+
+
+def _check_attribute(data: bytes, begin: int, end: int) -> None:
+    for field, wire, first, last in _fields(data, begin, end):
+        if field in (_SUBGRAPH, _SUBGRAPHS, _SPARSE_TENSOR, _SPARSE_TENSORS):
+            raise InputError("a network with a graph or sparse weights inside an operator")
+        if field in (_TENSOR, _TENSORS):
+            if wire == _BYTES:
+                _check_tensor(data, first, last)
+        elif field in (_INT, _INTS):
+            _check_sizes(_numbers(data, wire, first, last))
+
+
+def _check_tensor(data: bytes, begin: int, end: int) -> None:
+    kind, raw = 0, (0, 0)
+    for field, wire, first, last in _fields(data, begin, end):
+        if field == _EXTERNAL or (field == _LOCATION and (wire != _VARINT or first)):
             raise InputError("a network whose weights lie in another file")
-        if field == _TYPE and isinstance(value, int):
-            kind = value
-        elif field == _RAW and isinstance(value, bytes):
-            whole = value
-        elif field == _INT64S and isinstance(value, bytes):
-            _check_sizes(_varints(value))
-        elif field == _DIMS:
-            _check_sizes(_varints(value) if isinstance(value, bytes) else iter((value,)))
+        if field == _TYPE and wire == _VARINT:
+            kind = first
+        elif field == _RAW and wire == _BYTES:
+            raw = (first, last)
+        elif field == _DIMS and wire == _VARINT:
+            _check_sizes((first,))
+        elif field in (_DIMS, _INT64S):
+            _check_sizes(_numbers(data, wire, first, last))
     if kind == _INT64:
-        _check_sizes(int.from_bytes(whole[at : at + 8], "little", signed=True) for at in range(0, len(whole), 8))
+        numbers = np.frombuffer(data, "<i8", (raw[1] - raw[0]) // 8, raw[0])
+        _check_sizes(numbers.tolist() if len(numbers) < 64 else numbers[numbers > LARGEST_SIDE].tolist())
 
 
-def _check_sizes(numbers: Iterator[int]) -> None:
-    # Slices end at the largest number that there is, which asks for nothing.
-    ends = (2**63 - 1, 2**31 - 1)
-    if any(number > LARGEST_SIDE and number not in ends for number in numbers):
-        raise InputError("a network with a number of a size that none needs")
+def _check_sizes(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        if number > LARGEST_SIDE and number not in ENDS:
+            raise InputError("a network with a number of a size that none needs")
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """The fields of a message: number and content."""
-    at, end = 0, len(message)
+def _word(data: bytes, begin: int, end: int) -> str:
+    """A name, or its start when it is long."""
+    return data[begin : min(end, begin + 40)].decode("ascii", "replace")
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
+    """The fields of the message that lies between two places of ``data``."""
     while at < end:
-        key, at = _varint(message, at)
-        field, wire = key >> 3, key & 7
-        if wire == _VARINT:
-            value, at = _varint(message, at)
-            yield field, value
-        elif wire == _BYTES:
-            length, at = _varint(message, at)
-            if at + length > end:
-                raise ValueError("cut")
-            yield field, message[at : at + length]
-            at += length
+        key, at = (data[at], at + 1) if data[at] < 128 else _varint(data, at)
+        wire = key & 7
+        if wire == _BYTES:
+            length, at = (data[at], at + 1) if data[at] < 128 else _varint(data, at)
+            begin, at = at, at + length
+        elif wire == _VARINT:
+            begin, at = (data[at], at + 1) if data[at] < 128 else _varint(data, at)
         elif wire in (_FIXED32, _FIXED64):
             length = 4 if wire == _FIXED32 else 8
-            yield field, message[at : at + length]
-            at += length
+            begin, at = at, at + length
         else:
             raise ValueError("unknown wire type")
+        # Parsers take no more than 32 bits of a key or a length; what they would cut off is no network.
+        if at > end or key >= 2**32 or (wire == _BYTES and not 0 <= length < 2**31):
+            raise ValueError("cut")
+        yield key >> 3, wire, begin, at
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A whole number of 64 bits with a sign, and where the next field begins."""
     value = shift = 0
     while True:
         byte = data[at]
         at += 1
         value |= (byte & 127) << shift
         if byte < 128:
+            value &= 2**64 - 1
             return (value if value < 2**63 else value - 2**64), at
         shift += 7
         if shift > 63:
             raise ValueError("too long")
 
 
-def _varints(packed: bytes) -> Iterator[int]:
-    at = 0
-    while at < len(packed):
-        value, at = _varint(packed, at)
-        yield value
+def _numbers(data: bytes, wire: int, begin: int, end: int) -> Iterator[int]:
+    """The whole numbers of a field: one, or many that are packed."""
+    if wire == _VARINT:
+        yield begin
+    elif wire == _BYTES:
+        while begin < end:
+            number, begin = _varint(data, begin)
+            yield number

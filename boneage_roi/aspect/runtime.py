@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from boneage_roi.aspect.view import aspect_view
-from boneage_roi.errors import InputError
-from boneage_roi.onnx_session import open_session
+from boneage_roi.onnx_session import Network
 from boneage_roi.values import HandFrame, HandMask
 
 LARGEST = float(np.log(2))
@@ -24,9 +23,8 @@ class AspectMeter:
     """
 
     def __init__(self, path: Path, limit: float, threads: int | None = None) -> None:
-        self._session = open_session(path, threads)
-        self._input = self._session.get_inputs()[0]
-        self._size = int(self._input.shape[-1])
+        self._network = Network(path, "the aspect network", threads)
+        self._size = self._network.side
         self._limit = limit
 
     def squash(self, frame: HandFrame, mask: HandMask) -> float:
@@ -37,7 +35,6 @@ class AspectMeter:
     def __call__(self, frame: HandFrame, mask: HandMask) -> float:
         view, sign = aspect_view(frame, mask, self._size)
         both = np.stack([view, view[:, ::-1]])[:, None].astype(np.float32) / np.float32(255)
-        error = float(np.mean(self._session.run(None, {self._input.name: both})[0]))
-        if not np.isfinite(error):
-            raise InputError("the aspect network gave no finite number; the bundle is damaged, export it again")
+        (errors,) = self._network({self._network.inputs[0]: both}, [(2,)])
+        error = float(np.mean(errors))
         return float(np.exp(sign * np.clip(error, -LARGEST, LARGEST)))

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.errors import InputError
-from boneage_roi.onnx_session import open_session
+from boneage_roi.onnx_session import Network
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import HandFrame, RegionBox
 
@@ -31,17 +30,15 @@ class Detector:
     """
 
     def __init__(self, path: Path, regions: Sequence[str], threads: int | None = None) -> None:
-        self._session = open_session(path, threads)
+        self._network = Network(path, "the detector", threads)
         self.regions = tuple(regions)
-        self._input = self._session.get_inputs()[0]
-        self._size = int(self._input.shape[-1])
+        self._size = self._network.side
 
     def __call__(self, frame: HandFrame) -> list[RegionBox]:
         square, scale, offset = padded(frame.pixels, self._size)
-        batch = np.repeat((square.astype(np.float32) / 255)[None, None], 3, axis=1)
-        rows = self._session.run(None, {self._input.name: batch})[0][0]
-        if not np.isfinite(rows).all():
-            raise InputError("the detector gave numbers that are not finite; the bundle is damaged, export it again")
+        batch = np.repeat((square.astype(np.float32) / np.float32(255))[None, None], 3, axis=1)
+        (found,) = self._network({self._network.inputs[0]: batch}, [(1, None, 6)])
+        rows = found[0]
         rows = rows[rows[:, 4] >= SINGLE_CONFIDENCE]
         height, width = frame.pixels.shape
         corners = (rows[:, :4] - np.tile(offset, 2)) / scale

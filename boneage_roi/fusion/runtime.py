@@ -9,7 +9,7 @@ import numpy as np
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features
 from boneage_roi.fusion.intervals import Intervals
-from boneage_roi.onnx_session import open_session
+from boneage_roi.onnx_session import Network
 from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, RegionReading, Sex
 
 FUSION_FILES = ("rb_fcl.onnx", "fusion.onnx", "intervals.json")
@@ -21,8 +21,8 @@ class Fuser:
     def __init__(
         self, rb_fcl: Path, trees: Path, intervals: Path, *, regions: Sequence[str], grid: AgeGrid = MONTHLY
     ) -> None:
-        self._layer = open_session(rb_fcl)
-        self._trees = open_session(trees)
+        self._layer = Network(rb_fcl, "the feature-connected layer")
+        self._trees = Network(trees, "the boosted trees")
         self._intervals = Intervals.read(intervals)
         self._regions = tuple(regions)
         self._grid = grid
@@ -43,9 +43,9 @@ class Fuser:
         Raises:
             InputError: one is not finite.
         """
-        fused = self._layer.run(None, hands.network_inputs)[0]
-        residual = self._trees.run(None, {"features": tree_features(hands, fused)})[0].reshape(-1)
-        months = moments(fused, hands.grid)[0] + residual
+        (fused,) = self._layer(hands.network_inputs, [(len(hands), hands.grid.bins)])
+        (residual,) = self._trees({"features": tree_features(hands, fused)}, [(len(hands), 1)])
+        months = moments(fused, hands.grid)[0] + residual[:, 0]
         half_widths = self._intervals.half_width(hands, fused)
         if not (np.isfinite(months).all() and np.isfinite(half_widths).all()):  # before the range hides infinity
             raise InputError("the fusion gave a number that is not finite; the bundle is damaged, export it again")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boneage_roi.errors import InputError
-from boneage_roi.onnx_session import open_session
+from boneage_roi.onnx_session import Network
 from boneage_roi.regional_models.crops import AS_IT_IS, SIX_VIEWS, Crops, View, cut_crops
 from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, HandFrame, RegionBox, RegionReading, Sex
 
@@ -32,8 +31,7 @@ class RegionReader:
         grid: AgeGrid = MONTHLY,
         threads: int | None = None,
     ) -> None:
-        self._session = open_session(path, threads)
-        self._inputs = {value.name for value in self._session.get_inputs()}
+        self._network = Network(path, f"the network of {region}", threads)
         self._grid = grid
         self.region = region
         self._size = size
@@ -60,15 +58,6 @@ class RegionReader:
             "places": np.stack([crops.places for crops in views]),
             "sex": np.full(len(views), sex == "M", np.float32),
         }
-        fed = {name: array for name, array in inputs.items() if name in self._inputs}
-        distribution, features = self._session.run(["distribution", "features"], fed)
-        if not (np.isfinite(distribution).all() and np.isfinite(features).all()):
-            raise InputError(
-                f"the network of {self.region} gave numbers that are not finite; the bundle is damaged, export it again"
-            )
-        if distribution.shape[-1] != self._grid.bins:
-            raise InputError(
-                f"the network of {self.region} gives {distribution.shape[-1]} ages where the bundle says "
-                f"{self._grid.bins}; the bundle is damaged"
-            )
+        shapes = [(len(views), self._grid.bins), (len(views), None)]
+        distribution, features = self._network(inputs, shapes, ["distribution", "features"])
         return RegionReading(self.region, distribution.mean(0), features.mean(0), count, first.confidence, self._grid)

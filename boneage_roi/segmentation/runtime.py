@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.errors import InputError
-from boneage_roi.onnx_session import open_session
+from boneage_roi.onnx_session import Network
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
 from boneage_roi.values import BoolImage, FloatImage, HandMask, Point, Radiograph
 
@@ -26,8 +25,8 @@ class Segmenter:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        self._session = open_session(path, threads)
-        self._size = int(self._session.get_inputs()[0].shape[-1])
+        self._network = Network(path, "the segmenter", threads)
+        self._size = self._network.side
 
     def __call__(self, radiograph: Radiograph) -> HandMask:
         mask = self._segment(radiograph.pixels)
@@ -42,10 +41,8 @@ class Segmenter:
 
     def _segment(self, pixels: FloatImage) -> HandMask:
         square = letterbox(pixels, self._size)
-        maps = self._session.run(None, {"image": square[None, None]})[0][0]
-        if not np.isfinite(maps).all():
-            raise InputError("the segmenter gave numbers that are not finite; the bundle is damaged, export it again")
-        return hand_mask(maps, pixels.shape)
+        (maps,) = self._network({"image": square[None, None]}, [(1, 3, self._size, self._size)])
+        return hand_mask(maps[0], pixels.shape)
 
 
 def hand_mask(maps: FloatImage, shape: tuple[int, ...]) -> HandMask:

@@ -1,9 +1,12 @@
 """The segmenter's square, and what becomes of the network's maps."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from boneage_roi.segmentation import runtime
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
 from boneage_roi.segmentation.runtime import Segmenter, hand_mask
 from boneage_roi.values import HandMask, Radiograph
@@ -89,10 +92,12 @@ def test_an_empty_map_is_an_empty_mask() -> None:
 class Painter:
     """Stands for the network: what is bright is hand, its lowest point the wrist and its highest the knuckle."""
 
+    side = SIZE
+
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
 
-    def run(self, _: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def __call__(self, inputs: dict[str, np.ndarray], shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
         square = inputs["image"][0, 0]
         self.seen.append(square)
         rows, columns = np.nonzero(square > 0.5)
@@ -100,18 +105,23 @@ class Painter:
         return [maps_of((square > 0.5).astype(np.float32), bottom, top)[None]]
 
 
-def look(box: tuple[int, int, int, int]) -> tuple[HandMask, Painter]:
+@pytest.fixture
+def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
+    painter = Painter()
+    monkeypatch.setattr(runtime, "Network", lambda path, stage, threads: painter)
+    return painter
+
+
+def look(box: tuple[int, int, int, int]) -> HandMask:
     """Segment a bright bar (left, top, right, bottom) in an image of 400 x 300."""
-    segmenter, painter = Segmenter.__new__(Segmenter), Painter()
-    segmenter._session, segmenter._size = painter, SIZE
     left, top, right, bottom = box
     pixels = np.zeros((400, 300), np.float32)
     pixels[top:bottom, left:right] = 1
-    return segmenter(Radiograph(pixels)), painter
+    return Segmenter(Path("painter.onnx"))(Radiograph(pixels))
 
 
-def test_a_small_hand_is_looked_at_again_from_nearer() -> None:
-    mask, painter = look((201, 303, 231, 363))
+def test_a_small_hand_is_looked_at_again_from_nearer(painter: Painter) -> None:
+    mask = look((201, 303, 231, 363))
     first, second = ((square > 0.5).sum() for square in painter.seen)
     assert second > 8 * first
     assert mask.pixels.shape == (400, 300)
@@ -122,6 +132,6 @@ def test_a_small_hand_is_looked_at_again_from_nearer() -> None:
     np.testing.assert_allclose(mask.middle_mcp, (215.5, 303), atol=2)
 
 
-def test_a_large_hand_is_looked_at_once() -> None:
-    _, painter = look((60, 40, 240, 380))
+def test_a_large_hand_is_looked_at_once(painter: Painter) -> None:
+    look((60, 40, 240, 380))
     assert len(painter.seen) == 1
