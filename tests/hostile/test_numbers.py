@@ -15,7 +15,7 @@ from boneage_roi.outputs.results import result_sink
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
-from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.inputs import filler, list_inputs
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.values import Analysis, BoneAge
 from tests.bundles import EXAMPLES, needs_bundle
@@ -55,7 +55,8 @@ def test_18_2_a_network_that_gives_no_number_gives_no_age(tmp_path: Path, networ
     bundle = tmp_path / "bundle"
     shutil.copytree(DEFAULT_BUNDLE, bundle)
     spoil(bundle, network, number)
-    (outcome,) = predict_files(BoneAgeReader(bundle, tta=False), list_inputs(EXAMPLES / "girl-10y.png"), sex="F")
+    items = filler(sex="F")(list_inputs(EXAMPLES / "girl-10y.png"))
+    (outcome,) = predict_files(BoneAgeReader(bundle, tta=False), items)
     assert outcome.status != "ok"
     assert outcome.bone_age is None
     assert "Error" not in outcome.message
