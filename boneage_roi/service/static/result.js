@@ -91,7 +91,7 @@ export function showRegion(item, name, about, plate = null) {
   const own = regionAge(item.record, name);
   place.replaceChildren(
     h("h3", {}, t(`region.${name}`)),
-    plate ? h("p", {}, plate.label) : null,
+    ...(plate ? [h("p", {}, plate.label)] : []),
     h("img", { class: "crop", src: cut.image, alt: t("crop.alt", { region: t(`region.${name}`), n: cut.count }) }),
     h("p", {}, t("region.says", { age: age(own), months: number(own) })),
     distributionChart(item.distributions[name], item.grid.width_months, own, item.record.bone_age_months),

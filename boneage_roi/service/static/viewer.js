@@ -32,10 +32,10 @@ export class Viewer {
     this.values = new Uint16Array(rgba.length / 4);
     for (let i = 0; i < this.values.length; i += 1) this.values[i] = (rgba[4 * i] << 4) | (rgba[4 * i + 1] >> 4);
     this.image = canvas;
-    Object.assign(this, { geometry, boxes, colours, maps: {}, plates: null, chosen: null });
+    Object.assign(this, { geometry, boxes, colours, maps: {}, plates: null, chosen: null, root: null });
     [this.level, this.window] = this.handContrast();
-    this.render();
     this.fit();
+    this.render();
   }
 
   // Level and window that fit the hand: the pixels inside its outline, without the darkest and brightest.
@@ -87,7 +87,7 @@ export class Viewer {
 
   setWindow(level, window) {
     this.level = Math.min(Math.max(level, 0), MOST);
-    this.window = Math.min(Math.max(window, 50), MOST);
+    this.window = Math.min(Math.max(window, 50), 2 * MOST);
     if (!this.waiting) {
       this.waiting = true;
       requestAnimationFrame(() => { this.waiting = false; this.render(); });
