@@ -4,7 +4,7 @@ A network is data, but some of its operators can loop without end, and its weigh
 exported networks use is let through. Field numbers are those of ``onnx.proto3``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -39,7 +39,8 @@ SHORT = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _GRAPH, _FUNCTIONS = 7, 25  # ModelProto
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # GraphProto
-_OPERATOR, _ATTRIBUTE, _DOMAIN = 4, 5, 7  # NodeProto
+_RESULT, _OPERATOR, _ATTRIBUTE, _DOMAIN = 2, 4, 5, 7  # NodeProto
+_OUTPUT, _NAME = 12, 1  # GraphProto, ValueInfoProto
 _INT, _TENSOR, _SUBGRAPH, _INTS, _TENSORS, _SUBGRAPHS, _SPARSE_TENSOR, _SPARSE_TENSORS = 3, 5, 6, 8, 10, 11, 22, 23
 _DIMS, _TYPE, _INT64S, _RAW, _EXTERNAL, _LOCATION = 1, 2, 7, 9, 13, 14  # TensorProto
 _INT64 = 7
@@ -69,6 +70,33 @@ def check_network(data: bytes) -> None:
         if isinstance(error, InputError):
             raise
         raise InputError("not a readable ONNX network (damaged)") from None
+
+
+def tensor_names(data: bytes) -> tuple[str, ...]:
+    """The tensors that the nodes of a network give, by name and in order; :func:`check_network` has passed it."""
+    graphs = (place for field, _, *place in _fields(data, 0, len(data)) if field == _GRAPH)
+    nodes = (place for graph in graphs for field, _, *place in _fields(data, *graph) if field == _NODE)
+    names = (place for node in nodes for field, _, *place in _fields(data, *node) if field == _RESULT)
+    return tuple(data[begin:end].decode("utf-8", "replace") for begin, end in names)
+
+
+def with_outputs(data: bytes, names: Sequence[str]) -> bytes:
+    """A network that also gives out tensors inside it.
+
+    Protocol buffers read a field that comes twice as one merged message, so that the additional outputs are appended as
+    a second piece of the graph; nothing of the file is read or changed.
+    """
+    pieces = b"".join(_piece(_OUTPUT, _piece(_NAME, name.encode())) for name in names)
+    return data + _piece(_GRAPH, pieces) if pieces else data
+
+
+def _piece(field: int, content: bytes) -> bytes:
+    """A field whose content has a length."""
+    length, size = bytearray(), len(content)
+    while size >= 128:
+        length.append(size & 127 | 128)
+        size >>= 7
+    return bytes([field << 3 | _BYTES, *length, size]) + content
 
 
 def _check_graph(data: bytes, begin: int, end: int) -> None:

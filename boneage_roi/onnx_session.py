@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from boneage_roi.errors import InputError
-from boneage_roi.onnx_check import check_network
+from boneage_roi.onnx_check import check_network, with_outputs
 from boneage_roi.values import FloatArray
 
 MOST_MEMORY = 4 * 2**30
@@ -24,11 +24,12 @@ LARGEST_INPUT = 4096
 """Pixels a side of a network's input; more would fill the memory before the network runs."""
 
 
-def open_session(path: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
+def open_session(path: Path, threads: int | None = None, *, also: Sequence[str] = ()) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU.
 
     Args:
         threads: how many a network may use; None is one a core.
+        also: tensors inside the network that become outputs too, see :func:`boneage_roi.onnx_check.tensor_names`.
 
     Raises:
         InputError: the file is missing, is not a network, or holds what :func:`check_network` refuses.
@@ -40,6 +41,7 @@ def open_session(path: Path, threads: int | None = None) -> onnxruntime.Inferenc
         check_network(data)
     except InputError as error:
         raise InputError(f"{path}: {error}; do not use it, or export the bundle again") from None
+    data = with_outputs(data, also)
     _bound_memory()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -61,10 +63,11 @@ class Network:
         path: the network.
         stage: "the detector", for messages.
         threads: how many it may use; None is one a core.
+        also: tensors inside the network that it gives too, see :func:`boneage_roi.onnx_check.tensor_names`.
     """
 
-    def __init__(self, path: Path, stage: str, threads: int | None = None) -> None:
-        self._session = open_session(path, threads)
+    def __init__(self, path: Path, stage: str, threads: int | None = None, *, also: Sequence[str] = ()) -> None:
+        self._session = open_session(path, threads, also=also)
         self._stage = stage
         self.inputs: tuple[str, ...] = tuple(value.name for value in self._session.get_inputs())
 

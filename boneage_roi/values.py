@@ -156,11 +156,16 @@ class HandFrame:
 
 @dataclass(frozen=True)
 class RegionBox:
-    """A region found in a hand frame, by its name: box (xmin, ymin, xmax, ymax) in frame pixels, confidence 0..1."""
+    """A region found in a hand frame, by its name: box (xmin, ymin, xmax, ymax) in frame pixels, confidence 0..1.
+
+    ``name`` tells boxes of one region apart: the growth plate (``MCP1`` ... ``ulna``), or ``digit1`` (the thumb) to
+    ``digit5``; None where it cannot be told or there is nothing to tell.
+    """
 
     region: str
     box: tuple[float, float, float, float]
     confidence: float
+    name: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +219,29 @@ class RegionReading:
 
 
 @dataclass(frozen=True, eq=False)
+class BoneReading:
+    """What one bone says when its crop is all that a region's network sees.
+
+    Attributes:
+        name: a growth plate (``MCP1`` ... ``ulna``), ``digit1`` (the thumb) to ``digit5``, or ``carpal``.
+        box: where it is in the hand frame.
+        months: its own age.
+        spread: standard deviation of that age, months.
+        far: True when its age lies far from those of the others, see :mod:`boneage_roi.regional_models.bones`.
+    """
+
+    name: str
+    box: RegionBox
+    months: float
+    spread: float
+    far: bool = False
+
+    def __repr__(self) -> str:
+        far = ", far from the others" if self.far else ""
+        return f"<BoneReading {self.name}: {self.months:.1f} months, spread {self.spread:.1f}{far}>"
+
+
+@dataclass(frozen=True, eq=False)
 class BoneAge:
     """One radiograph's bone age.
 
@@ -225,6 +253,7 @@ class BoneAge:
         bundle: name of the bundle that said so.
         flags: what a reader should know ("carpal not found", "inverted" ...).
         chronological_age: months, or None when nobody told it.
+        bones: what every named bone says alone: growth plates, digits, the carpal block.
     """
 
     months: float
@@ -235,6 +264,7 @@ class BoneAge:
     bundle: str
     flags: tuple[str, ...] = field(default=())
     chronological_age: float | None = None
+    bones: tuple[BoneReading, ...] = field(default=())
 
     @property
     def regions(self) -> dict[str, RegionReading]:
@@ -247,7 +277,7 @@ class BoneAge:
         return None if reading is None else reading.expected_age
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: ages in months rounded to 0.01, ``regions`` by name with each age and spread."""
+        """Plain JSON types: ages in months rounded to 0.01, ``regions`` and ``bones`` by name with age and spread."""
         return {
             "bone_age_months": round(self.months, 2),
             "lower": round(self.lower, 2),
@@ -257,6 +287,14 @@ class BoneAge:
             "regions": {
                 name: {"age_months": round(reading.expected_age, 2), "spread_months": round(reading.spread, 2)}
                 for name, reading in self.regions.items()
+            },
+            "bones": {
+                bone.name: {
+                    "age_months": round(bone.months, 2),
+                    "spread_months": round(bone.spread, 2),
+                    "far_from_the_others": bone.far,
+                }
+                for bone in self.bones
             },
             "flags": list(self.flags),
             "bundle": self.bundle,

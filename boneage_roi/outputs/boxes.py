@@ -9,14 +9,14 @@ from boneage_roi.outputs.csv import csv_header, csv_text
 from boneage_roi.outputs.files import GrowingFile, OutputFiles
 from boneage_roi.pipeline.batch import Outcome
 
-CORNER_COLUMNS = ("path", "region", "confidence", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")
+CORNER_COLUMNS = ("path", "region", "name", "confidence", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")
 
 
 def box_rows(outcome: Outcome) -> list[dict[str, Any]]:
     """The region boxes of a hand as rows of :data:`CORNER_COLUMNS`.
 
     A box is upright in the hand frame, hence turned in the radiograph: its four corners, in radiograph pixels, start at
-    the frame's top left and go round clockwise.
+    the frame's top left and go round clockwise. ``name`` is the growth plate or digit, "" where there is none to tell.
     """
     if outcome.analysis is None:
         return []
@@ -25,7 +25,7 @@ def box_rows(outcome: Outcome) -> list[dict[str, Any]]:
         x1, y1, x2, y2 = box.box
         corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float64)
         numbers = outcome.analysis.frame.to_radiograph(corners).round(1).ravel().tolist()
-        values = (outcome.item.path, str(box.region), round(box.confidence, 3), *numbers)
+        values = (outcome.item.path, box.region, box.name or "", round(box.confidence, 3), *numbers)
         rows.append(dict(zip(CORNER_COLUMNS, values, strict=True)))
     return rows
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from boneage_roi.aspect.runtime import AspectMeter
 from boneage_roi.detection.finders import open_finder
+from boneage_roi.detection.naming import name_boxes
 from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
@@ -16,6 +17,7 @@ from boneage_roi.imaging.steps import apply_steps
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.quality.gate import Gate, Verdict
 from boneage_roi.quality.measures import disagreement, measure, parts
+from boneage_roi.regional_models.bones import BONES_FILE, bones_between, read_bones, read_scales
 from boneage_roi.regional_models.crops import Crops, View
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.segmentation.runtime import Segmenter
@@ -52,6 +54,7 @@ class BoneAgeReader:
     Attributes:
         bundle: what it reads with.
         regions: the regions that it reads, in order.
+        readers: the network of each, by its name.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class BoneAgeReader:
         network = None if manifest.finder.file is None else file(manifest.finder.file)
         self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions, threads)
         views = [View(view.mirrored, view.scale, view.degrees) for view in self.views]
-        self._readers = {
+        self.readers = {
             spec.region: RegionReader(
                 file(spec.file),
                 spec.region,
@@ -88,6 +91,7 @@ class BoneAgeReader:
             for spec in manifest.networks
         }
         self._fuser = Fuser.open(self.bundle.path, regions=self.regions, grid=manifest.age_grid)
+        self._scales = read_scales(file(BONES_FILE)) if BONES_FILE in manifest.files else {}
         self._gate = Gate.read(file("quality.json"))
         if self._gate.weights.keys() != set(parts(self._finder.regions)):
             raise InputError(f"{file('quality.json')}: made for other regions; export the bundle again")
@@ -120,7 +124,7 @@ class BoneAgeReader:
             radiograph = undo_squash(radiograph, wide)
             frame, mask = self._framed(radiograph)
         frame = apply_steps(frame, mask, self.bundle.manifest.steps)
-        return Analysis(radiograph, mask, frame, tuple(self._finder(frame)), wide)
+        return Analysis(radiograph, mask, frame, name_boxes(self._finder(frame)), wide)
 
     def _framed(self, radiograph: Radiograph) -> tuple[HandFrame, HandMask]:
         mask = self._segmenter(radiograph)
@@ -175,7 +179,7 @@ class BoneAgeReader:
         (5, 112, 56)
         """
         analysis = source if isinstance(source, Analysis) else self.analyse(source)
-        cuts = {name: reader.crops(analysis.frame, list(analysis.boxes)) for name, reader in self._readers.items()}
+        cuts = {name: reader.crops(analysis.frame, list(analysis.boxes)) for name, reader in self.readers.items()}
         return {name: crops for name, crops in cuts.items() if crops is not None}
 
     def read(self, analysis: Analysis, sex: str | None = None) -> BoneAge:
@@ -204,12 +208,13 @@ class BoneAgeReader:
             upper=max(girl.upper, boy.upper),
             sex=None,
             readings=tuple(_between(*pair) for pair in zip(girl.readings, boy.readings, strict=True)),
+            bones=bones_between(girl.bones, boy.bones),
             flags=(f"sex unknown: {girl.months:.0f} months if female, {boy.months:.0f} if male", *girl.flags),
         )
 
     def readings(self, analysis: Analysis, sex: Sex) -> tuple[RegionReading, ...]:
         """What each region says, in the bundle's order; absent ones are missing."""
-        attempts = (reader(analysis.frame, list(analysis.boxes), sex) for reader in self._readers.values())
+        attempts = (reader(analysis.frame, list(analysis.boxes), sex) for reader in self.readers.values())
         return tuple(reading for reading in attempts if reading is not None)
 
     def fuse(self, readings: Sequence[RegionReading], sex: Sex) -> tuple[float, float, float]:
@@ -227,7 +232,8 @@ class BoneAgeReader:
             raise RejectedError(radiograph.source, late.rejections)
         flags = (*warnings, *late.warnings)
         name = self.bundle.manifest.name
-        return BoneAge(months, lower, upper, sex, readings, name, flags, radiograph.chronological_age)
+        bones = read_bones(self.readers, self._scales, analysis.frame, analysis.boxes, sex)
+        return BoneAge(months, lower, upper, sex, readings, name, flags, radiograph.chronological_age, bones)
 
 
 def _squashed(wide: float) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Cutting a region's crops out of a hand frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -67,11 +68,7 @@ def cut_crops(
         None when the region was not found; the hand itself is always there.
     """
     height, width = frame.pixels.shape
-    if REGIONS[region].whole:
-        found = [RegionBox(region, (0.0, 0.0, float(width), float(height)), 1.0)]
-    else:
-        found = sorted((box for box in boxes if box.region == region), key=lambda box: -box.confidence)
-        found = sorted(found[: REGIONS[region].max_crops], key=lambda box: box.box[0])
+    found = crop_boxes(frame, boxes, region)
     if not found:
         return None
     corners = np.array([box.box for box in found])
@@ -87,6 +84,15 @@ def cut_crops(
     if view.mirrored:
         places[:, 0] = 1 - places[:, 0]
     return Crops(pixels, places.astype(np.float32), float(np.mean([box.confidence for box in found])))
+
+
+def crop_boxes(frame: HandFrame, boxes: Sequence[RegionBox], region: str) -> list[RegionBox]:
+    """The boxes that a region's crops are cut from, in the crops' order; of the whole hand, the frame."""
+    if REGIONS[region].whole:
+        height, width = frame.pixels.shape
+        return [RegionBox(region, (0.0, 0.0, float(width), float(height)), 1.0)]
+    found = sorted((box for box in boxes if box.region == region), key=lambda box: -box.confidence)
+    return sorted(found[: REGIONS[region].max_crops], key=lambda box: box.box[0])
 
 
 def _cut(

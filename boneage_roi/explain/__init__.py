@@ -1,0 +1,60 @@
+"""Why a bone age is what it is: one file a method, on the exported networks alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from boneage_roi.errors import InputError
+from boneage_roi.explain.age_map import age_map
+from boneage_roi.explain.attention import attention
+from boneage_roi.explain.explanation import Explanation
+from boneage_roi.explain.occlusion import occlusion
+from boneage_roi.explain.parts import parts
+from boneage_roi.imaging.reading import Source
+from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.values import Analysis, BoneAge, Sex, parse_sex
+
+Method = Callable[[BoneAgeReader, Analysis, BoneAge, Sex], Explanation]
+
+METHODS: dict[str, Method] = {
+    "occlusion": occlusion,
+    "attention": attention,
+    "age-map": age_map,
+    "parts": parts,
+}
+"""From a method's name to what explains one reading by it."""
+
+__all__ = ["METHODS", "Explanation", "explain"]
+
+
+def explain(
+    source: Source | Analysis,
+    method: str = "occlusion",
+    *,
+    sex: str | None = None,
+    bundle: BoneAgeReader | Bundle | str | Path | None = None,
+) -> Explanation:
+    """Explain the bone age of a radiograph.
+
+    Args:
+        source: as in :meth:`boneage_roi.BoneAgeReader.predict`, or an Analysis of it.
+        method: ``occlusion``, ``attention``, ``age-map`` or ``parts``.
+        sex: ``M``, ``F``, ``male`` or ``female``; None takes what the file says.
+        bundle: an open reader, a bundle or its folder; None is the shipped one.
+
+    Raises:
+        InputError: no such method, the sex is not known, or the bundle lacks what the method needs.
+        RejectedError: the image gets no bone age.
+
+    >>> why = explain("examples/girl-10y.png", "parts", sex="F")
+    >>> set(why.table) == set(why.bone_age.regions)
+    True
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}; known are {', '.join(METHODS)}")
+    reader = bundle if isinstance(bundle, BoneAgeReader) else BoneAgeReader(bundle)
+    analysis = source if isinstance(source, Analysis) else reader.analyse(source)
+    known = parse_sex(sex) or analysis.radiograph.sex
+    if known is None:
+        raise InputError(f"{analysis.radiograph.source}: an explanation is of one reading; give the sex, M or F")
+    return METHODS[method](reader, analysis, reader.read(analysis, known), known)

@@ -1,0 +1,163 @@
+"""Ages of single bones: sixteen growth plates, five digits and the carpal block, each from its own crop alone.
+
+The networks learn from all crops of a region at once. Alone, some crops say much and some next to nothing, and each is
+off in its own way. A bundle's ``bones.json`` holds what was measured on hands that no network learnt from: a line that
+takes a bone's raw age to the age that such bones have, and the factor by which its spread is too small. A bone whose
+error is still too large for use (:data:`LARGEST_ERROR`) gets no age. Without the file the raw ages stand.
+
+A bone is *far* from the others when it lies more than :data:`FAR` standard deviations from the median of its kind
+(growth plates, or digits), where the standard deviation is the larger of the kind's scatter on this hand (1.4826 times
+the median absolute deviation) and the bone's own spread.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boneage_roi.files import read_json
+from boneage_roi.regional_models.crops import crop_boxes
+from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.regions import GROWTH_PLATES
+from boneage_roi.values import BoneReading, HandFrame, RegionBox, Sex
+
+BONES_FILE = "bones.json"
+
+DIGITS = tuple(f"digit{digit}" for digit in range(1, 6))
+
+BONES: tuple[str, ...] = (*GROWTH_PLATES, *DIGITS, "carpal")
+"""Every bone that may have an age of its own, in the order of tables."""
+
+FAR = 2.5
+"""Standard deviations."""
+
+FEWEST = 4
+"""Fewer bones of a kind than this have no median to be far from."""
+
+LARGEST_ERROR = 24.0
+"""Months, root mean square: a bone that is further off than this, alone, is not read alone."""
+
+
+@dataclass(frozen=True)
+class BoneScale:
+    """How a bone's raw age and spread relate to what such bones are.
+
+    Attributes:
+        slope, offset: age = offset + slope x raw age, months.
+        factor: spread = factor x raw spread.
+        error: root mean square error of the age on the hands that this was measured on, months.
+        hands: how many those were.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+    factor: float = 1.0
+    error: float = 0.0
+    hands: int = 0
+
+
+def read_scales(path: Path) -> dict[str, BoneScale]:
+    """Read a bundle's ``bones.json``.
+
+    Raises:
+        InputError: it holds something else.
+    """
+
+    def build(content: Any) -> dict[str, BoneScale]:
+        scales = {str(name): _scale(**row) for name, row in content.items()}
+        if not np.isfinite([[one.slope, one.offset, one.factor, one.error] for one in scales.values()]).all():
+            raise ValueError("not a finite number")
+        return scales
+
+    return read_json(path, "a file of bones", build)
+
+
+def _scale(slope: float, offset: float, factor: float, error: float, hands: int) -> BoneScale:
+    return BoneScale(float(slope), float(offset), float(factor), float(error), int(hands))
+
+
+def fit_scale(raw: ArrayLike, spreads: ArrayLike, ages: ArrayLike) -> BoneScale:
+    """The scale of one bone, by least squares.
+
+    Args:
+        raw, spreads: (N,) raw ages and spreads of hands that no network learnt from, months.
+        ages: their bone ages.
+    """
+    x, width, y = (np.asarray(values, np.float64) for values in (raw, spreads, ages))
+    slope, offset = np.polyfit(x, y, 1)
+    errors = offset + slope * x - y
+    error, typical = (float(np.sqrt(np.mean(values**2))) for values in (errors, width))
+    factor = error / max(typical, 1e-6)
+    return BoneScale(round(float(slope), 4), round(float(offset), 4), round(factor, 4), round(error, 4), len(x))
+
+
+def scales_text(scales: Mapping[str, BoneScale]) -> str:
+    """The content of ``bones.json``."""
+    return json.dumps({name: vars(scale) for name, scale in scales.items()}, indent=1) + "\n"
+
+
+def read_bones(
+    readers: Mapping[str, RegionReader],
+    scales: Mapping[str, BoneScale],
+    frame: HandFrame,
+    boxes: Sequence[RegionBox],
+    sex: Sex,
+) -> tuple[BoneReading, ...]:
+    """Every named bone's own age, in the order of ``BONES``; one call of a network a region.
+
+    Args:
+        readers: by region; those of ``epiphysis``, ``phalanx`` and ``carpal`` are used where they are there.
+        scales: by bone, from :func:`read_scales`; a bone without one keeps its raw age.
+        boxes: with names, see :func:`boneage_roi.detection.naming.name_boxes`.
+    """
+    found = {}
+    for region in ("epiphysis", "phalanx", "carpal"):
+        if region not in readers:
+            continue
+        kept = crop_boxes(frame, boxes, region)
+        for box, reading in zip(kept, readers[region].each(frame, list(boxes), sex), strict=True):
+            name = region if region == "carpal" else box.name
+            scale = scales.get(name or "", BoneScale())
+            if name is not None and scale.error <= LARGEST_ERROR:
+                months = float(np.clip(scale.offset + scale.slope * reading.expected_age, 0, reading.grid.last))
+                found[name] = BoneReading(name, box, months, scale.factor * reading.spread)
+    return mark_far([found[name] for name in BONES if name in found])
+
+
+def mark_far(bones: Sequence[BoneReading]) -> tuple[BoneReading, ...]:
+    """The same bones, each marked whether it is far from the others of its kind.
+
+    >>> box = RegionBox("epiphysis", (0, 0, 9, 9), 1.0)
+    >>> ages = {"MCP2": 118, "MCP3": 121, "PIP2": 120, "PIP3": 119, "ulna": 60}
+    >>> [bone.far for bone in mark_far([BoneReading(name, box, age, 12.0) for name, age in ages.items()])]
+    [False, False, False, False, True]
+    """
+    marked = {bone.name: bone for bone in bones}
+    for kind in (GROWTH_PLATES, DIGITS):
+        own = [bone for bone in bones if bone.name in kind]
+        if len(own) < FEWEST:
+            continue
+        away = np.array([bone.months for bone in own])
+        away = np.abs(away - np.median(away))
+        scatter = 1.4826 * float(np.median(away))
+        for bone, distance in zip(own, away, strict=True):
+            marked[bone.name] = replace(bone, far=bool(distance > FAR * max(scatter, bone.spread)))
+    return tuple(marked.values())
+
+
+def bones_between(girl: Sequence[BoneReading], boy: Sequence[BoneReading]) -> tuple[BoneReading, ...]:
+    """Every bone's reading when the sex is unknown: each is as likely."""
+    return mark_far(
+        [
+            replace(
+                one,
+                months=(one.months + other.months) / 2,
+                spread=float(np.sqrt((one.spread**2 + other.spread**2) / 2 + (one.months - other.months) ** 2 / 4)),
+            )
+            for one, other in zip(girl, boy, strict=True)
+        ]
+    )

@@ -1,0 +1,150 @@
+"""Ages of single bones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boneage_roi.errors import InputError
+from boneage_roi.pipeline.reader import load
+from boneage_roi.regional_models.bones import (
+    BONES,
+    LARGEST_ERROR,
+    BoneScale,
+    bones_between,
+    fit_scale,
+    mark_far,
+    read_bones,
+    read_scales,
+    scales_text,
+)
+from boneage_roi.regional_models.crops import SIX_VIEWS
+from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.values import BoneReading, HandFrame, RegionBox
+from tests.bundles import DEFAULT_BUNDLE, EXAMPLES, needs_bundle
+
+BOX = RegionBox("epiphysis", (0, 0, 9, 9), 0.9)
+PLATES = ("MCP2", "MCP3", "PIP2", "PIP3", "DIP2", "ulna")
+
+
+def bones(*months: float, spread: float = 10.0) -> list[BoneReading]:
+    return [BoneReading(name, BOX, age, spread) for name, age in zip(PLATES, months, strict=True)]
+
+
+def far(found: tuple[BoneReading, ...]) -> list[str]:
+    return [bone.name for bone in found if bone.far]
+
+
+def test_a_plate_far_from_the_others_is_marked() -> None:
+    assert far(mark_far(bones(100, 103, 98, 101, 99, 60))) == ["ulna"]
+    assert far(mark_far(bones(100, 103, 98, 101, 99, 140))) == ["ulna"]
+
+
+def test_a_plate_that_is_unsure_is_not_far() -> None:
+    unsure = [replace(bone, spread=30.0) if bone.name == "ulna" else bone for bone in bones(100, 103, 98, 101, 99, 60)]
+    assert far(mark_far(unsure)) == []
+
+
+def test_where_all_differ_none_is_far() -> None:
+    assert far(mark_far(bones(70, 130, 90, 110, 150, 60, spread=5))) == []
+
+
+def test_digits_are_compared_with_digits() -> None:
+    digits = [BoneReading(f"digit{digit}", BOX, 160.0, 5.0) for digit in range(1, 6)]
+    assert far(mark_far([*bones(100, 100, 100, 100, 100, 100), *digits])) == []
+
+
+def test_too_few_have_no_median_to_be_far_from() -> None:
+    assert far(mark_far([BoneReading(name, BOX, age, 1.0) for name, age in (("MCP2", 60), ("MCP3", 120))])) == []
+
+
+def test_an_unknown_sex_lies_midway_and_is_less_sure() -> None:
+    (middle, *_) = bones_between(bones(*[100.0] * 6), bones(*[120.0] * 6))
+    assert middle.months == 110
+    assert middle.spread == pytest.approx(np.hypot(10, 10))
+
+
+def test_a_scale_takes_raw_ages_to_what_they_mean(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    ages = random.uniform(24, 200, 500)
+    raw = (ages - 30) / 0.8 + random.normal(0, 10, 500)
+    scale = fit_scale(raw, np.full(500, 4.0), ages)
+    assert scale.offset + scale.slope * (100 - 30) / 0.8 == pytest.approx(100, abs=4)
+    assert scale.error == pytest.approx(8, rel=0.15)
+    assert scale.factor == pytest.approx(2, rel=0.15)
+    (tmp_path / "bones.json").write_text(scales_text({"MCP2": scale}))
+    assert read_scales(tmp_path / "bones.json") == {"MCP2": scale}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        '{"MCP2": {"slope": NaN, "offset": 0, "factor": 1, "error": 1, "hands": 1}}',
+        '{"MCP2": {"tilt": 1}}',
+        '{"MCP2": 3}',
+    ],
+)
+def test_a_damaged_file_of_bones_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bones.json").write_text(text)
+    with pytest.raises(InputError, match="not a file of bones"):
+        read_scales(tmp_path / "bones.json")
+
+
+def plates_reader() -> RegionReader:
+    path = DEFAULT_BUNDLE / "regions" / "epiphysis.onnx"
+    return RegionReader(path, "epiphysis", size=(48, 48), margin=0.1, views=SIX_VIEWS)
+
+
+def three_plates() -> tuple[HandFrame, list[RegionBox]]:
+    pixels = np.random.default_rng(0).integers(0, 255, (512, 416)).astype(np.uint8)
+    corners = {"MCP2": (300, 250, 350, 300), "DIP2": (60, 80, 100, 120), "ulna": (200, 90, 240, 130)}
+    return HandFrame(pixels, np.eye(2, 3)), [RegionBox("epiphysis", box, 0.9, name) for name, box in corners.items()]
+
+
+@needs_bundle
+def test_each_plate_is_read_as_if_it_were_the_only_one() -> None:
+    frame, boxes = three_plates()
+    reader = plates_reader()
+    together = {bone.name: bone for bone in read_bones({"epiphysis": reader}, {}, frame, boxes, "M")}
+    assert list(together) == ["MCP2", "DIP2", "ulna"]
+    for box in boxes:
+        (alone,) = read_bones({"epiphysis": reader}, {}, frame, [box], "M")
+        assert alone.months == pytest.approx(together[alone.name].months, abs=1e-3)
+        assert alone.spread == pytest.approx(together[alone.name].spread, abs=1e-3)
+        assert together[alone.name].box == box
+    assert len({round(bone.months, 1) for bone in together.values()}) == 3
+
+
+@needs_bundle
+def test_scales_apply_and_what_is_too_far_off_gets_no_age() -> None:
+    frame, boxes = three_plates()
+    readers = {"epiphysis": plates_reader()}
+    raw = {bone.name: bone for bone in read_bones(readers, {}, frame, boxes, "M")}
+    scales = {"MCP2": BoneScale(0.5, 20, 3, 10), "ulna": BoneScale(error=LARGEST_ERROR + 1)}
+    scaled = {bone.name: bone for bone in read_bones(readers, scales, frame, boxes, "M")}
+    assert list(scaled) == ["MCP2", "DIP2"]
+    assert scaled["MCP2"].months == pytest.approx(20 + 0.5 * raw["MCP2"].months)
+    assert scaled["MCP2"].spread == pytest.approx(3 * raw["MCP2"].spread)
+    assert scaled["DIP2"].months == raw["DIP2"].months
+
+
+@needs_bundle
+def test_a_hand_s_bones_come_with_its_bone_age() -> None:
+    age = load(tta=False).predict(EXAMPLES / "girl-10y.png", sex="F")
+    names = [bone.name for bone in age.bones]
+    assert names == [name for name in BONES if name in names]
+    assert {"MCP2", "MCP3", "PIP3", "digit2", "digit3", "digit4", "carpal"} <= set(names)
+    near = np.median([bone.months for bone in age.bones if bone.name.startswith("digit")])
+    assert near == pytest.approx(age.months, abs=24)
+    assert age.to_dict()["bones"]["MCP3"]["far_from_the_others"] is False
+
+
+@needs_bundle
+def test_without_a_sex_bones_lie_midway() -> None:
+    reader = load(tta=False)
+    analysis = reader.analyse(EXAMPLES / "girl-10y.png")
+    ages = [{bone.name: bone.months for bone in reader.read(analysis, sex).bones} for sex in ("F", "M", None)]
+    assert ages[2]["MCP3"] == pytest.approx((ages[0]["MCP3"] + ages[1]["MCP3"]) / 2)
