@@ -38,7 +38,7 @@ FAR = 2.5
 FEWEST = 4
 """Fewer bones of a kind than this have no median to be far from."""
 
-LARGEST_ERROR = 24.0
+LARGEST_ERROR = 30.0
 """Months, root mean square: a bone that is further off than this, alone, is not read alone."""
 
 
