@@ -66,6 +66,7 @@ def folder_option(help_text: str) -> Any:
         "predict examples/",
         "predict hand.png --sex F --chronological-age 10y4m --overlay overlays",
         "predict hand.dcm --json",
+        "predict study/ --dicom reports",
         "predict manifest.csv --output ages.csv",
     )
 )
@@ -87,6 +88,9 @@ def predict(
         ),
     ] = None,
     overlay: Annotated[Path | None, folder_option("Draw hand, regions and age of each.")] = None,
+    dicom: Annotated[
+        Path | None, folder_option("Write a DICOM structured report and a Secondary Capture of each DICOM file.")
+    ] = None,
     tta: TtaOption = True,
     aspect: AspectOption = "auto",
     overwrite: OverwriteOption = False,
@@ -99,6 +103,7 @@ def predict(
     A folder's `manifest.csv` is used for its images.
     """
     from boneage_roi.cli.sinks import Tally, ages_json, ages_table
+    from boneage_roi.outputs.dicom import DicomSink
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
     from boneage_roi.outputs.results import result_sink
     from boneage_roi.pipeline.batch import predict_files
@@ -120,12 +125,17 @@ def predict(
     sinks: list[Sink] = [tally, shown]
     if overlay:  # first: it only refuses, while a file of results begins when it is opened
         sinks.append(PictureSink(overlay, items, outputs, bone_age_overlay))
+    reports = DicomSink(dicom, items, outputs, reader.bundle) if dicom else None
+    if reports:
+        sinks.append(reports)
     if output:
         sinks.append(result_sink(output, regions, outputs))
     kept = f"the rows so far are in {output}.partial" if output else ""
     _run(predict_files(reader, items), "predicting", len(items), sinks, kept)
     if output and not as_json:
         say(f"{tally.total - len(tally.failures)} of {tally.total} read; results in {output}")
+    for path in reports.skipped if reports else ():
+        warn(f"{path}: no DICOM report, because it is no DICOM file with a study")
     _report_failures(tally.failures, tally.total)
 
 
