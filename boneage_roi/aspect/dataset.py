@@ -1,6 +1,8 @@
 """Samples for the aspect network: hands of a known aspect, turned and squashed."""
 
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from torch.utils.data import Dataset
 
 from boneage_roi.aspect.view import aspect_view
 from boneage_roi.datasets.augmentation import random_intensity
+from boneage_roi.files import write_atomically
 from boneage_roi.imaging.frame import frame_map
 from boneage_roi.values import HandFrame, HandMask, Point
 
@@ -44,6 +47,30 @@ def aspect_sample(frame: HandFrame, mask: HandMask, height: int) -> AspectSample
         (float(wrist[0]), float(wrist[1])),
         (float(knuckle[0]), float(knuckle[1])),
     )
+
+
+def write_samples(path: Path, samples: dict[str, AspectSample]) -> None:
+    """Keep samples of one size, by hand."""
+    kept = list(samples.values())
+    content = BytesIO()
+    np.savez_compressed(
+        content,
+        ids=np.array(list(samples), dtype=str),
+        pixels=np.stack([sample.pixels for sample in kept]),
+        masks=np.stack([sample.mask > 0 for sample in kept]),
+        points=np.array([[sample.wrist, sample.middle_mcp] for sample in kept]),
+    )
+    write_atomically(path, content.getvalue())
+
+
+def read_samples(path: Path) -> dict[str, AspectSample]:
+    """What :func:`write_samples` kept."""
+    with np.load(path) as kept:
+        columns = [kept[name] for name in ("ids", "pixels", "masks", "points")]
+    return {
+        str(key): AspectSample(pixels, mask.astype(np.uint8), (wrist[0], wrist[1]), (knuckle[0], knuckle[1]))
+        for key, pixels, mask, (wrist, knuckle) in zip(*columns, strict=True)
+    }
 
 
 def squashed_view(sample: AspectSample, degrees: float, error: float, size: int) -> tuple[NDArray[np.uint8], int]:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from boneage_roi.aspect.dataset import MOST, AspectDataset, AspectSample, squashed_view
+from boneage_roi.aspect.dataset import MOST, AspectDataset, AspectSample, read_samples, squashed_view
 from boneage_roi.aspect.model import AspectNet
+from boneage_roi.configs.schema import AspectConfig
 from boneage_roi.learning.fitting import fit, one_cycle, shuffled
 from boneage_roi.learning.onnx_export import export_onnx
+from boneage_roi.progress import Progress
 from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 
@@ -27,11 +29,10 @@ BETA = 0.03
 """Errors of the logarithm below this count squared."""
 
 
-def train_aspect(run: Run, samples: dict[str, AspectSample]) -> dict[str, Any]:
+def train_aspect(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     """Train, measure and export the network into ``run/aspect``; does nothing when that is done.
 
-    Args:
-        samples: hands of the run by id, in their right aspect.
+    Needs the samples that :func:`boneage_roi.training.artefacts.cache_aspect_samples` keeps.
 
     Returns:
         On ``fusion`` hands: the standard deviation of the logarithm of the aspect's error, and its mean, of hands as
@@ -39,15 +40,19 @@ def train_aspect(run: Run, samples: dict[str, AspectSample]) -> dict[str, Any]:
     """
     if (metrics := run.begin(layout.ASPECT)) is not None:
         return metrics
-    config, folder, hands = run.config.aspect, run.stage(layout.ASPECT), run.manifest
+    config, folder = run.config.aspect or AspectConfig(), run.stage(layout.ASPECT)
+    splits, samples = run.manifest.set_index("id").split, read_samples(folder / layout.SAMPLES_FILE)
+    teaching, held_out = (
+        [sample for key, sample in samples.items() if splits[key] == split] for split in ("train", "fusion")
+    )
     lightning.seed_everything(run.config.seed, verbose=False)
-    dataset = AspectDataset([samples[key] for key in hands.id[hands.split == "train"]], config.size, seed=0)
+    dataset = AspectDataset(teaching, config.size, seed=0)
     batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
     module = _LitAspect(AspectNet(), config.learning_rate)
-    fit(module, batches, epochs=config.epochs, folder=folder, name="aspect", seed=run.config.seed)
+    fit(module, batches, epochs=config.epochs, folder=folder, name="aspect", seed=run.config.seed, progress=progress)
     export_aspect(module.network, config.size, folder / "aspect.onnx")
-    metrics = measure(module.network, [samples[key] for key in hands.id[hands.split == "fusion"]], config.size)
-    run.finish(layout.ASPECT, metrics | {"split": "fusion"}, outputs=["aspect.onnx"])
+    metrics = measure(module.network, held_out, config.size) | {"split": "fusion", "train_images": len(teaching)}
+    run.finish(layout.ASPECT, metrics, outputs=["aspect.onnx"])
     return metrics
 
 
@@ -75,7 +80,7 @@ class _LitAspect(lightning.LightningModule):
         return functional.smooth_l1_loss(guess, errors, beta=BETA)
 
     def configure_optimizers(self) -> Any:
-        return one_cycle(self, self.learning_rate, weight_decay=1e-2, warm_up=0.2)
+        return one_cycle(self, self.learning_rate, weight_decay=1e-2)
 
 
 def guesses(network: AspectNet, views: NDArray[np.uint8]) -> NDArray[np.float32]:

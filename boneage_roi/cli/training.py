@@ -47,6 +47,12 @@ def train_segmenter(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> N
     _one_stage(run, "segmenter", retrain)
 
 
+@app.command(epilog=examples("train-aspect --run runs/default"))
+def train_aspect(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
+    """Train the network that tells whether a hand is squashed; needs the segmenter. Resumes where it was stopped."""
+    _one_stage(run, "aspect", retrain)
+
+
 @app.command(epilog=examples("train-detector --run runs/default"))
 def train_detector(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
     """Train the region detector; needs the segmenter. Resumes where it was stopped."""

@@ -58,7 +58,7 @@ class AspectConfig(_Strict):
 
     size: Count = 112
     hands: Count = 4000
-    epochs: Count = 10
+    epochs: Count = 5
     batch: Count = 32
     learning_rate: Rate = 1e-3
 
@@ -121,6 +121,7 @@ class TrainConfig(_Strict):
     ``sharper_images`` names a folder beside the data set's table with images of some hands at a higher resolution:
     those of ``train`` hands train the region networks beside the others. ``start`` names a bundle to go on from, by its
     folder or as ``default``: its segmenter and detector are taken over and its region networks trained further.
+    Without ``aspect`` the bundle has no network that measures the aspect, and believes every image.
     """
 
     name: str = "default"
@@ -133,7 +134,7 @@ class TrainConfig(_Strict):
     split: SplitConfig = SplitConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     detector: DetectorConfig = DetectorConfig()
-    aspect: AspectConfig = AspectConfig()
+    aspect: AspectConfig | None = None
     regions: Annotated[dict[RegionName, RegionConfig], Field(min_length=1)]
     fusion: FusionConfig = FusionConfig()
 

@@ -1,7 +1,7 @@
 """The names of a run's files and folders, and no others: everything that reads or writes a run takes them from here.
 
 A stage is known by its folder: ``segmenter``, ``frames``, ``detector``, ``boxes``, ``regions/REGION``,
-``readings/SPLIT/REGION``, ``fusion``, ``quality``.
+``readings/SPLIT/REGION``, ``fusion``, ``quality``, ``aspect``.
 """
 
 MARKER = "run.json"
@@ -32,6 +32,7 @@ BOXES_FILE = "boxes.csv"
 LABELS_FILE = "labels.csv"
 READINGS_FILE = "readings.npz"
 MEASURES_FILE = "measures.csv"
+SAMPLES_FILE = "samples.npz"
 GATE_FILE = "quality.json"
 
 STAGES = (SEGMENTER, FRAMES, DETECTOR, BOXES, REGIONS, READINGS, FUSION, QUALITY, ASPECT)

@@ -66,7 +66,8 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
     if kind == QUALITY:
         return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER, DETECTOR, FUSION))
     if kind == ASPECT:
-        return Recipe(chosen("seed", "aspect"), (HANDS, IMAGES, SEGMENTER))
+        learnt = (START,) if config.start else (HANDS, IMAGES, SEGMENTER)
+        return Recipe(chosen("seed", "start", "frame_size", "aspect"), learnt)
     raise ValueError(f"no stage {stage!r}")
 
 
@@ -76,12 +77,13 @@ def trained_before(config: TrainConfig, stage: str) -> tuple[str, ...]:
     if kind == REGIONS:
         return (SEGMENTER, DETECTOR) if BOXES in _seen(name) else (SEGMENTER,)
     regions = tuple(region_stage(region) for region in config.regions)
-    return {DETECTOR: (SEGMENTER,), FUSION: regions, QUALITY: (*regions, FUSION)}.get(kind, ())
+    return {ASPECT: (SEGMENTER,), DETECTOR: (SEGMENTER,), FUSION: regions, QUALITY: (*regions, FUSION)}.get(kind, ())
 
 
 def trained_stages(config: TrainConfig) -> tuple[str, ...]:
     """Every stage that a bundle is made of, in the order in which they are trained."""
-    return (SEGMENTER, DETECTOR, *(region_stage(region) for region in config.regions), FUSION, QUALITY)
+    aspect = () if config.aspect is None else (ASPECT,)
+    return (SEGMENTER, *aspect, DETECTOR, *(region_stage(region) for region in config.regions), FUSION, QUALITY)
 
 
 def command(stage: str) -> str:
@@ -96,8 +98,8 @@ def title(stage: str) -> str:
     kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
     if kind in (FRAMES, BOXES):
         return f"the {kind}"
-    if kind == QUALITY:
-        return "the quality gate"
+    if kind in (QUALITY, ASPECT):
+        return {QUALITY: "the quality gate", ASPECT: "the aspect network"}[kind]
     return {REGIONS: f"the network of {name}", READINGS: f"the readings of {name}"}.get(kind, f"the {kind}")
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from boneage_roi.aspect.dataset import AspectSample, aspect_sample, write_samples
 from boneage_roi.datasets.augmentation import poor_file
 from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.detection.runtime import Detector
@@ -81,6 +82,33 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
     spoiled.flush()
     write_atomically(folder / table, pd.DataFrame(rows).to_csv(index=False))
     run.finish(layout.FRAMES, {"images": len(rows)}, outputs=[table])
+
+
+def cache_aspect_samples(run: Run, progress: Progress | None = None) -> None:
+    """Keep hands in small frames of their right aspect, for the aspect network; needs the trained segmenter.
+
+    They are drawn at random: of ``train`` as many as the settings say at the most, of ``fusion`` a fifth of that.
+    """
+    config = run.config
+    path = run.path / layout.ASPECT / layout.SAMPLES_FILE
+    if run.begin(layout.ASPECT) is not None or path.is_file() or config.aspect is None:
+        return
+    segmenter, manifest, height = Segmenter(run.network(layout.SEGMENTER)), run.manifest, 2 * config.aspect.size
+    drawn = []
+    for split, most in (("train", config.aspect.hands), ("fusion", config.aspect.hands // 5)):
+        of_split = manifest[manifest.split == split]
+        drawn.append(of_split.sample(min(len(of_split), most), random_state=config.seed))
+
+    def work(hand: Any) -> AspectSample | None:
+        radiograph = read_hand(hand)
+        mask = segmenter(radiograph)
+        if not mask.pixels.any():
+            return None
+        return aspect_sample(hand_frame(radiograph, mask, config.frame_size), mask, height)
+
+    hands = list(pd.concat(drawn).itertuples())
+    made = zip(hands, in_threads(work, hands, "hands in their aspect", progress), strict=True)
+    write_samples(path, {str(hand.id): sample for hand, sample in made if sample is not None})
 
 
 def cache_boxes(run: Run, progress: Progress | None = None) -> None:

@@ -36,6 +36,7 @@ def export_bundle(run: Run, progress: Progress | None = None) -> Path:
     metrics["test"] = measure_test(run, progress)
     files = {
         "segmenter.onnx": run.network(layout.SEGMENTER),
+        **({} if config.aspect is None else {"aspect.onnx": run.network(layout.ASPECT)}),
         "detector.onnx": run.network(layout.DETECTOR),
         **{f"regions/{region}.onnx": run.network(layout.region_stage(region)) for region in config.regions},
         **{name: run.path / layout.FUSION / name for name in FUSION_FILES},
@@ -53,6 +54,7 @@ def export_bundle(run: Run, progress: Progress | None = None) -> Path:
             training_data=config.training_data,
             license_note=config.license_note,
             metrics=metrics,
+            aspect=None if config.aspect is None else {"limit": metrics[layout.ASPECT]["limit"]},
             **_trained_as(run),
         )
         BoneAgeReader(Bundle.load(folder))

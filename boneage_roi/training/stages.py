@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from boneage_roi.aspect.train import train_aspect
 from boneage_roi.detection.train import train_detector
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.train import train_fusion
@@ -15,7 +16,13 @@ from boneage_roi.runs import layout, plan
 from boneage_roi.runs.fingerprints import Fingerprints
 from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.train import train_segmenter
-from boneage_roi.training.artefacts import cache_boxes, cache_frames, cache_measures, cache_readings
+from boneage_roi.training.artefacts import (
+    cache_aspect_samples,
+    cache_boxes,
+    cache_frames,
+    cache_measures,
+    cache_readings,
+)
 from boneage_roi.training.export import export_bundle
 
 Metrics = dict[str, Any]
@@ -25,6 +32,16 @@ def segmenter_stage(run: Run, progress: Progress | None = None) -> Metrics:
     """Train the segmenter of a prepared run, or take over that of the bundle that it starts from."""
     _take_over(run, layout.SEGMENTER)
     return train_segmenter(run, progress)
+
+
+def aspect_stage(run: Run, progress: Progress | None = None) -> Metrics:
+    """Train the network that measures the aspect, or take over that of the starting bundle where it has one."""
+    run.require(*plan.trained_before(run.config, layout.ASPECT))
+    bundle = _start(run, layout.ASPECT)
+    if bundle is not None and bundle.manifest.aspect is not None:
+        _take_over(run, layout.ASPECT)
+    cache_aspect_samples(run, progress)
+    return train_aspect(run, progress)
 
 
 def detector_stage(run: Run, progress: Progress | None = None) -> Metrics:
@@ -95,6 +112,7 @@ def one_stage(run: Run, stage: str, progress: Progress | None = None) -> Metrics
         return region_stage(run, name, progress)
     stages = {
         layout.SEGMENTER: segmenter_stage,
+        layout.ASPECT: aspect_stage,
         layout.DETECTOR: detector_stage,
         layout.FUSION: fusion_stage,
         layout.QUALITY: quality_stage,

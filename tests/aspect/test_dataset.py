@@ -1,11 +1,21 @@
 """Hands that are squashed to learn from."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
-from boneage_roi.aspect.dataset import MOST, AspectDataset, aspect_sample, random_pose, squashed_view
+from boneage_roi.aspect.dataset import (
+    MOST,
+    AspectDataset,
+    aspect_sample,
+    random_pose,
+    read_samples,
+    squashed_view,
+    write_samples,
+)
 from boneage_roi.aspect.view import aspect_view
 from tests.aspect.hands import extent, framed
 
@@ -35,3 +45,13 @@ def test_samples_carry_the_error_along_the_axis_that_they_show() -> None:
     seen = np.array([extent((view[0].numpy() * 255).astype(np.uint8)) for view, _ in pairs if float(view.max()) > 0.3])
     asked = np.array([float(error) for view, error in pairs if float(view.max()) > 0.3])
     assert np.corrcoef(np.log(seen), asked)[0, 1] > 0.6
+
+
+def test_samples_come_back_as_they_were_kept(tmp_path: Path) -> None:
+    write_samples(tmp_path / "samples.npz", {"12": SAMPLE, "7": SAMPLE})
+    kept = read_samples(tmp_path / "samples.npz")
+    assert list(kept) == ["12", "7"]
+    assert np.array_equal(kept["7"].pixels, SAMPLE.pixels)
+    assert np.array_equal(kept["7"].mask > 0, SAMPLE.mask > 0)
+    assert kept["7"].wrist == pytest.approx(SAMPLE.wrist)
+    assert kept["7"].middle_mcp == pytest.approx(SAMPLE.middle_mcp)
