@@ -91,6 +91,7 @@ def predict(
     dicom: Annotated[
         Path | None, folder_option("Write a DICOM structured report and a Secondary Capture of each DICOM file.")
     ] = None,
+    fhir: Annotated[Path | None, folder_option("Write a FHIR R4 Observation and DiagnosticReport of each.")] = None,
     tta: TtaOption = True,
     aspect: AspectOption = "auto",
     overwrite: OverwriteOption = False,
@@ -104,6 +105,7 @@ def predict(
     """
     from boneage_roi.cli.sinks import Tally, ages_json, ages_table
     from boneage_roi.outputs.dicom import DicomSink
+    from boneage_roi.outputs.fhir import FhirSink
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
     from boneage_roi.outputs.results import result_sink
     from boneage_roi.pipeline.batch import predict_files
@@ -128,6 +130,8 @@ def predict(
     reports = DicomSink(dicom, items, outputs, reader.bundle) if dicom else None
     if reports:
         sinks.append(reports)
+    if fhir:
+        sinks.append(FhirSink(fhir, items, outputs, reader.bundle))
     if output:
         sinks.append(result_sink(output, regions, outputs))
     kept = f"the rows so far are in {output}.partial" if output else ""
