@@ -21,7 +21,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-cbam": {"attention": False},
     "no-label-distribution": {"distribution_weight": 0.0, "l1_weight": 1.0},
     "no-augmentation": {"augmentation": 0.0, "bad_exports": 0.0},
-    "no-pretraining": {"pretrained": False},
+    "no-pretraining": {"weights": "none"},
 }
 SHARED = ("manifest.csv", "annotations", "segmenter", "detector", "frames", "boxes.csv")
 """What a variant takes over from the run."""

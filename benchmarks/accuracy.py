@@ -20,11 +20,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from sklearn.linear_model import RidgeCV
 
+from boneage_roi.configs.schema import TreesConfig
 from boneage_roi.errors import InputError, RejectedError
+from boneage_roi.fusion.boosting import Residuals, boost, tree_settings
 from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, tree_features
+from boneage_roi.fusion.kind import CrossFitted, Lesson
+from boneage_roi.fusion.layer import cross_fit, run_layer
+from boneage_roi.fusion.model import Committee
 from boneage_roi.fusion.runtime import Fuser
-from boneage_roi.fusion.train import CrossFitted, boost, cross_fit, folds, load_hands, run_layer, tree_settings
+from boneage_roi.fusion.train import load_hands
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.metrics import error_statistics, error_table, paired_difference
 from boneage_roi.pipeline import BoneAgeReader
@@ -85,7 +90,7 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
     print_likeness(predictions)
     if earlier is not None:
         print_progress(earlier, predictions)
-    layer = cross_fit(*load_hands(opened), opened)
+    layer = Layer(_lesson(opened))
     print_fusions(opened, layer, hands, ages, shipped)
     crossed = cross_validated_predictions(opened, layer)
     print_rater_ages(opened, layer, crossed, hands, predictions)
@@ -97,6 +102,23 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
     if sharper:
         print_resolutions(opened, sharper, shipped)
     print_groups(predictions, crossed)
+
+
+def _lesson(run: Run, hands: HandReadings | None = None, ages: Ages | None = None) -> Lesson:
+    """What the fusion of a run was taught with; or other hands, divided alike."""
+    if hands is None or ages is None:
+        hands, ages = load_hands(run)
+    return Lesson(hands, ages, run.config.fusion, run.path / "fusion", run.config.seed)
+
+
+class Layer:
+    """The feature-connected layer of a run, cross-fitted."""
+
+    def __init__(self, lesson: Lesson) -> None:
+        self.lesson, self.hands, self.ages = lesson, lesson.hands, lesson.ages
+        self.committee: Committee
+        self.committee, self.distributions = cross_fit(lesson)
+        self.layer_ages = moments(self.distributions)[0]
 
 
 def test_ids(run: Run) -> list[str]:
@@ -161,7 +183,7 @@ def print_progress(earlier: pd.DataFrame, now: pd.DataFrame) -> None:
     print()
 
 
-def print_fusions(run: Run, layer: CrossFitted, hands: HandReadings, ages: Ages, shipped: Ages) -> None:
+def print_fusions(run: Run, layer: Layer, hands: HandReadings, ages: Ages, shipped: Ages) -> None:
     """Every way to fuse, cross-validated on the `fusion` hands and fitted to all of them for the `test` hands."""
     teaching, known = layer.hands, layer.ages
     measured: list[tuple[str, float, Ages]] = []
@@ -180,9 +202,7 @@ def print_fusions(run: Run, layer: CrossFitted, hands: HandReadings, ages: Ages,
     print()
 
 
-def print_rater_ages(
-    run: Run, layer: CrossFitted, crossed: pd.DataFrame, hands: HandReadings, shipped: pd.DataFrame
-) -> None:
+def print_rater_ages(run: Run, layer: Layer, crossed: pd.DataFrame, hands: HandReadings, shipped: pd.DataFrame) -> None:
     """What naming only ages that the rater writes would do to the errors."""
     known = run.manifest[run.manifest.split == "train"]
     share = known.groupby("sex").boneage.value_counts(normalize=True)
@@ -223,7 +243,7 @@ def rater_ages(known: pd.DataFrame, male: Ages, distributions: Ages, months: Age
 def cross_validated(fit: Fit, hands: HandReadings, ages: Ages, run: Run) -> float:
     """Mean absolute error of hands outside each fold."""
     predicted = np.zeros_like(ages)
-    for teach, keep in folds(run).split(ages):
+    for teach, keep in _lesson(run, hands, ages).folds():
         predicted[keep] = fit(hands[teach], ages[teach])(hands[keep])
     return float(np.abs(predicted - ages).mean())
 
@@ -264,7 +284,9 @@ def boosting(seed: int) -> Fit:
 
     def fit(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
         start = region_ages(hands).mean(axis=1)
-        trees = lightgbm.train(tree_settings(seed), lightgbm.Dataset(inputs(hands), ages - start), ROUNDS)
+        trees = lightgbm.train(
+            tree_settings(TreesConfig(), seed), lightgbm.Dataset(inputs(hands), ages - start), ROUNDS
+        )
         return lambda new: region_ages(new).mean(axis=1) + trees.predict(inputs(new))
 
     return fit
@@ -325,12 +347,12 @@ def print_resolutions(run: Run, folder: Path, shipped: Ages) -> None:
     print(f"| MAE sharper | {maes[1]:.2f} |\n| sharper - as they are | {difference(sharp - truth, coarse - truth)} |\n")
 
 
-def cross_validated_predictions(run: Run, layer: CrossFitted) -> pd.DataFrame:
+def cross_validated_predictions(run: Run, layer: Layer) -> pd.DataFrame:
     """Of the `fusion` hands, each read by a fusion and given an interval that had not seen it."""
     hands, ages = layer.hands, layer.ages
-    months = boost(layer, run)[1].astype(np.float32)
+    months = boost(Residuals(CrossFitted(layer.distributions, layer.layer_ages), layer.lesson))[2]
     errors, half = np.abs(months - ages), np.zeros_like(ages)
-    for teach, keep in folds(run).split(ages):
+    for teach, keep in _lesson(run, hands, ages).folds():
         intervals = fit_intervals(hands[teach], layer.distributions[teach], errors[teach], run.config.fusion.coverage)
         half[keep] = intervals.half_width(hands[keep], layer.distributions[keep])
     return prediction_table(hands, ages, months, half)

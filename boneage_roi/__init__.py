@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from boneage_roi.pipeline.reader import BoneAgeReader, load
     from boneage_roi.regions import REGIONS, Region
     from boneage_roi.reports.evaluate import evaluate
+    from boneage_roi.training.train import train
     from boneage_roi.values import Analysis, BoneAge, Radiograph, RegionReading
 
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "load": "pipeline.reader",
     "predict_table": "outputs.table",
     "read_radiograph": "imaging.reading",
+    "train": "training.train",
 }
 """Where each public name lives."""
 
@@ -60,6 +62,7 @@ __all__ = [
     "load",
     "predict_table",
     "read_radiograph",
+    "train",
 ]
 
 

@@ -24,7 +24,7 @@ from tests.bundles import EXAMPLES, needs_bundle, write_toy_bundle
 COMMANDS = (
     *("predict", "detect", "segment", "evaluate", "info"),
     *("prepare", "train-segmenter", "train-detector", "train-region", "train-fusion", "train-quality"),
-    *("train", "export"),
+    *("train", "export", "demo", "adopt"),
 )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boneage_roi.configs.schema import PRESETS, TrainConfig
+from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.regions import REGIONS
 from tests.bundles import needs_bundle
@@ -10,8 +10,8 @@ from tests.bundles import needs_bundle
 FINETUNE = TrainConfig.load("finetune")
 
 
-@pytest.mark.parametrize("name", [path.stem for path in PRESETS.glob("*.yaml")])
-def test_every_preset_trains_every_region(name: str) -> None:
+@pytest.mark.parametrize("name", ["default", "finetune"])
+def test_the_presets_of_the_shipped_system_train_every_region(name: str) -> None:
     assert list(TrainConfig.load(name).regions) == list(REGIONS)
 
 
@@ -31,7 +31,7 @@ def test_finetune_sees_what_the_shipped_bundle_sees() -> None:
 def test_finetune_can_go_on_from_the_shipped_networks(region: str) -> None:
     pytest.importorskip("torch")
     from boneage_roi.learning.onnx_export import load_onnx
-    from boneage_roi.regional_models.train import build_network
+    from boneage_roi.regional_models.networks import build_network
 
-    settings = FINETUNE.regions[region].model_copy(update={"pretrained": False})
+    settings = FINETUNE.regions[region].model_copy(update={"weights": "none"})
     load_onnx(build_network(settings), Bundle.load().file(f"regions/{region}.onnx"))

@@ -11,14 +11,15 @@ import lightgbm  # noqa: E402
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
-from boneage_roi.configs.schema import RegionConfig  # noqa: E402
+from boneage_roi.configs.schema import RegionConfig, TreesConfig  # noqa: E402
 from boneage_roi.errors import InputError  # noqa: E402
+from boneage_roi.fusion.boosting import export_trees, tree_settings  # noqa: E402
 from boneage_roi.fusion.features import HandReadings  # noqa: E402
+from boneage_roi.fusion.layer import export_layer  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
-from boneage_roi.fusion.train import export_layer, export_trees, tree_settings  # noqa: E402
 from boneage_roi.learning.onnx_export import export_onnx, halve_weights, load_onnx  # noqa: E402
 from boneage_roi.onnx_session import open_session  # noqa: E402
-from boneage_roi.regional_models.networks.region_net import RegionNet  # noqa: E402
+from boneage_roi.regional_models.networks import RegionNetwork, build_network  # noqa: E402
 from boneage_roi.regional_models.train import export_region  # noqa: E402
 from boneage_roi.regions import REGIONS  # noqa: E402
 from boneage_roi.segmentation.model import HandUNet  # noqa: E402
@@ -37,6 +38,10 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.1)
     return network.eval()
+
+
+def untrained(**settings: object) -> RegionNetwork:
+    return build_network(RegionConfig(size=(64, 64), weights="none", **settings))
 
 
 def difference(network: torch.nn.Module, path: Path, inputs: Arrays) -> list[float]:
@@ -67,7 +72,7 @@ def test_halved_weights_halve_the_file_and_keep_the_outputs(tmp_path: Path) -> N
 
 
 def test_region_network_survives_export(tmp_path: Path) -> None:
-    network, path = lively(RegionNet(5, pretrained=False, sex_head=True)), tmp_path / "epiphysis.onnx"
+    network, path = lively(untrained(sex_loss_weight=1.0)), tmp_path / "epiphysis.onnx"
     export_region(network, "epiphysis", RegionConfig(size=(48, 48)), path)
     random = np.random.default_rng(0)
     for hands, crops in ((1, 1), (2, 7), (1, 16)):
@@ -81,9 +86,9 @@ def test_region_network_survives_export(tmp_path: Path) -> None:
 
 
 def test_an_exported_network_can_be_gone_on_from(tmp_path: Path) -> None:
-    network, path = lively(RegionNet(5, pretrained=False)), tmp_path / "carpal.onnx"
+    network, path = lively(untrained()), tmp_path / "carpal.onnx"
     export_region(network, "carpal", RegionConfig(size=(64, 64)), path)
-    other = RegionNet(5, pretrained=False)
+    other = untrained()
     load_onnx(other, path)
     for name, value in network.state_dict().items():
         if not name.endswith("num_batches_tracked"):
@@ -91,10 +96,10 @@ def test_an_exported_network_can_be_gone_on_from(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    network, path = lively(RegionNet(5, pretrained=False)), tmp_path / "carpal.onnx"
+    network, path = lively(untrained()), tmp_path / "carpal.onnx"
     export_region(network, "carpal", RegionConfig(size=(64, 64)), path)
     with pytest.raises(InputError, match="not the weights of the network"):
-        load_onnx(RegionNet(4, pretrained=False), path)
+        load_onnx(untrained(stages=4), path)
 
 
 def test_hand_unet_survives_export(tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_trees_survive_export(tmp_path: Path, hands: int) -> None:
     inputs = random.normal(100, 30, (hands, 10)).astype(np.float32)
     inputs[::3, 2] = -1
     residual = 0.1 * inputs[:, 0] - 0.2 * np.maximum(inputs[:, 1], 90) + 5 * (inputs[:, 2] < 0)
-    trees = lightgbm.train(tree_settings(0), lightgbm.Dataset(inputs, residual), 50)
+    trees = lightgbm.train(tree_settings(TreesConfig(), 0), lightgbm.Dataset(inputs, residual), 50)
     export_trees(trees, inputs.shape[1], tmp_path / "fusion.onnx")
     found = open_session(tmp_path / "fusion.onnx").run(None, {"features": inputs})[0].reshape(-1)
     np.testing.assert_allclose(found, trees.predict(inputs), atol=1e-3)

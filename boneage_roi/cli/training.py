@@ -1,5 +1,6 @@
 """Commands that make a bundle: prepare, the stages, all of them, export."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -39,6 +40,28 @@ def prepare(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption
     hands = _prepare(dataset, run, preset)
     shares = ", ".join(f"{count} {split}" for split, count in hands["split"].value_counts().items())
     print(f"{len(hands)} images ({shares}) in {run}")
+    from boneage_roi.runs.run import Run
+    from boneage_roi.training.enough import notes, shortcomings
+
+    for line in (*shortcomings(Run(run)), *notes(Run(run))):
+        print(f"warning: {line}", file=sys.stderr)
+
+
+@app.command(epilog=examples("demo my-demo", "train my-demo/hands.csv --run runs/demo --preset demo"))
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the data set.")],
+    examples_folder: Annotated[
+        Path, typer.Option("--examples", metavar="DIR", help="The folder `examples` of the repository.")
+    ] = Path("examples"),
+    copies: Annotated[int, typer.Option(min=1, max=100, help="Changed copies of each example hand.")] = 6,
+) -> None:
+    """Make a small annotated data set out of the example hands, to try a training on."""
+    from boneage_roi.cli.progress import training_bars
+    from boneage_roi.training.demo import make_demo
+
+    with interruptible("nothing was written"), training_bars() as progress:
+        table = make_demo(folder, examples_folder, copies=copies, progress=progress)
+    print(f"hands are in {table}; train with: boneage-roi train {table} --run runs/demo --preset demo")
 
 
 @app.command(epilog=examples("train-segmenter --run runs/default"))
@@ -88,13 +111,18 @@ def train(
     dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default", retrain: RetrainStale = False
 ) -> None:
     """Do all of a training that is missing: prepare, every stage, export. The same command resumes it."""
-    _require_training()
-    _prepare(dataset, run, preset)
-    with _training(run) as (opened, progress):
-        from boneage_roi.training.stages import train_everything
+    from boneage_roi.cli.progress import training_bars
+    from boneage_roi.training.train import refusal_note
+    from boneage_roi.training.train import train as train_all
 
-        bundle = train_everything(opened, retrain=retrain, progress=progress)
+    _require_training()
+    with interruptible("the same command resumes"), training_bars() as progress:
+        bundle = train_all(dataset, run, preset, retrain=retrain, progress=progress)
     print(f"bundle is in {bundle}")
+    from boneage_roi.pipeline.bundle import Bundle
+
+    if (note := refusal_note(Bundle.load(bundle).manifest.metrics)) is not None:
+        print(f"warning: {note}", file=sys.stderr)
 
 
 @app.command(epilog=examples("export runs/default"))
@@ -108,6 +136,19 @@ def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder 
 
         bundle = export_bundle(opened, progress)
     print(f"bundle is in {bundle}")
+
+
+@app.command(epilog=examples("adopt runs/old"))
+def adopt(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a training by version 0.1.")],
+) -> None:
+    """Go on with a run of version 0.1: its finished stages count as made with its settings and data of today."""
+    from boneage_roi.runs.run import Run
+    from boneage_roi.training.adopt import adopt as adopt_run
+
+    _require_training()
+    stages = adopt_run(Run(run))
+    print(f"{len(stages)} stages taken over" + (f": {', '.join(stages)}" if stages else ""))
 
 
 @contextmanager
@@ -126,8 +167,9 @@ def _training(run: Path) -> "Iterator[tuple[Run, Progress]]":
 def _one_stage(run: Path, stage: str, retrain: bool) -> None:
     """Train one stage; what a user forgot is said before torch is imported."""
     with _training(run) as (opened, progress):
-        from boneage_roi.runs.plan import trained_before
+        from boneage_roi.runs.plan import check_stage, trained_before
 
+        check_stage(opened.config, stage)
         opened.require(*trained_before(opened.config, stage))
         if retrain:
             opened.clear(stage)

@@ -7,7 +7,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from boneage_roi.errors import InputError
-from boneage_roi.regions import find_region
+from boneage_roi.regions import detected, find_region
+from boneage_roi.values import AgeGrid
 
 PRESETS = Path(__file__).parent
 
@@ -20,6 +21,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 RegionName = Annotated[str, AfterValidator(lambda name: find_region(name).name)]
 Rate = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
 
 
 class SplitConfig(_Strict):
@@ -30,7 +32,7 @@ class SplitConfig(_Strict):
 
 
 class SegmenterConfig(_Strict):
-    """U-Net hand mask and landmarks."""
+    """U-Net hand mask and landmarks; ``landmark_weight`` is that of their loss beside the mask's."""
 
     size: Count = 256
     epochs: Count = 16
@@ -38,14 +40,26 @@ class SegmenterConfig(_Strict):
     self_training_hands: Count = 900
     batch: Count = 16
     learning_rate: Rate = 2e-3
+    landmark_weight: Weight = 0.1
 
 
 class DetectorConfig(_Strict):
-    """YOLO region detector."""
+    """YOLO region detector; frames are upright and filled by the hand, so that mild changes do.
+
+    Attributes:
+        degrees, translate, scale, brightness: the largest turn, shift, change of size and of brightness in training;
+            shares but for the first.
+    """
 
     size: Count = 256
     epochs: Count = 18
     batch: Count = 8
+    learning_rate: Rate = 0.0015
+    warm_up_epochs: Weight = 1.0
+    degrees: Annotated[float, Field(ge=0, le=180)] = 10.0
+    translate: Fraction = 0.08
+    scale: Fraction = 0.25
+    brightness: Fraction = 0.4
 
 
 class AspectConfig(_Strict):
@@ -90,12 +104,25 @@ class RoundConfig(_Strict):
 
 
 class RegionConfig(_Strict):
-    """One region's CNN. Sizes are (height, width) pixels of one crop."""
+    """One region's CNN. Sizes are (height, width) pixels of one crop.
+
+    Attributes:
+        network: the family, a name in :data:`boneage_roi.regional_models.networks.NETWORKS`.
+        options: what a family asks for beside the settings here.
+        backbone: a built-in one (``efficientnet-lite0``), or ``timm/NAME`` for any of timm's.
+        weights: what it starts from: ``imagenet``, ``none``, or a file.
+        loss: a name in :data:`boneage_roi.learning.losses.LOSSES`.
+        label_sigma: width of the Gaussian label, months.
+    """
 
     size: tuple[Count, Count]
     margin: Annotated[float, Field(ge=0)] = 0.1
+    network: str = "region-net"
+    options: dict[str, bool | int | float | str] = {}
+    backbone: str = "efficientnet-lite0"
+    weights: str = "imagenet"
+    loss: str = "distribution"
     stages: Annotated[int, Field(ge=3, le=7)] = 5
-    pretrained: bool = True
     attention: bool = True
     sex: bool = True
     rounds: Annotated[tuple[RoundConfig, ...], Field(min_length=1)] = (RoundConfig(epochs=8),)
@@ -107,12 +134,86 @@ class RegionConfig(_Strict):
     sex_loss_weight: Annotated[float, Field(ge=0)] = 0.0
 
 
-class FusionConfig(_Strict):
-    """Feature-connected layer, boosted residual, intervals."""
+class LayerConfig(_Strict):
+    """The feature-connected layer of a fusion.
 
+    Attributes:
+        label_sigma: width of the Gaussian label, months.
+        l1_weight: of the expected age's error, beside the label distribution's.
+        region_dropout: how often a region is withheld.
+        balance: weight of the bias term: more makes the bias smaller and the single error larger.
+        bias_memory: over so many hands of a sex and age band the bias is followed.
+    """
+
+    hidden: Count = 64
+    dropout: Fraction = 0.3
+    batch: Count = 64
+    learning_rate: Rate = 1e-3
+    weight_decay: Weight = 0.1
+    label_sigma: Rate = 8.0
+    l1_weight: Weight = 0.1
+    region_dropout: Fraction = 0.1
+    balance: Weight = 0.05
+    bias_memory: Count = 200
+
+
+class TreesConfig(_Strict):
+    """The boosted trees of a fusion, small and slow: they may only correct what is there.
+
+    Attributes:
+        counterweight: how often they are shown the mean error of a hand's sex and age band beside the hand's own.
+        few: of so many hands the mean error of a sex and age band counts for half.
+        most: the most trees; how many there are is cross-validated.
+    """
+
+    counterweight: Weight = 1.0
+    few: Count = 30
+    most: Annotated[int, Field(ge=10)] = 400
+    learning_rate: Rate = 0.02
+    leaves: Annotated[int, Field(ge=2)] = 6
+    leaf_hands: Count = 30
+    l2: Weight = 10.0
+
+
+class FusionConfig(_Strict):
+    """How the regions' readings become one age, and the intervals around it.
+
+    Attributes:
+        kind: a name in :data:`boneage_roi.fusion.kinds.FUSIONS`.
+        epochs: of the feature-connected layer.
+        ridge: strength of the ridge regression.
+        coverage: share of new hands whose true age is to lie in the interval.
+    """
+
+    kind: str = "rb-fcl+trees"
     folds: Annotated[int, Field(ge=2)] = 5
     epochs: Count = 40
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    layer: LayerConfig = LayerConfig()
+    trees: TreesConfig = TreesConfig()
+    ridge: Rate = 10.0
+
+
+class GridConfig(_Strict):
+    """The ages of every distribution: ``bins`` of them, ``width`` months apart, from 0 on."""
+
+    bins: Annotated[int, Field(ge=2, le=4096)] = 240
+    width: Annotated[float, Field(gt=0, le=120)] = 1.0
+
+
+class ViewConfig(_Strict):
+    """One look at a hand in test-time augmentation: mirrored, magnified, turned."""
+
+    mirrored: bool = False
+    scale: Annotated[float, Field(gt=0.1, lt=10)] = 1.0
+    degrees: Annotated[float, Field(ge=-180, le=180)] = 0.0
+
+
+SIX_VIEWS = tuple(
+    ViewConfig(mirrored=mirrored, scale=scale, degrees=degrees)
+    for scale, degrees in ((1.0, 0.0), (0.95, 5.0), (1.05, -5.0))
+    for mirrored in (False, True)
+)
 
 
 class TrainConfig(_Strict):
@@ -120,8 +221,10 @@ class TrainConfig(_Strict):
 
     ``sharper_images`` names a folder beside the data set's table with images of some hands at a higher resolution:
     those of ``train`` hands train the region networks beside the others. ``start`` names a bundle to go on from, by its
-    folder or as ``default``: its segmenter and detector are taken over and its region networks trained further.
-    Without ``aspect`` the bundle has no network that measures the aspect, and believes every image.
+    folder or as ``default``: its segmenter and detector are taken over and, unless ``start_regions`` is off, its region
+    networks trained further. Without ``aspect`` the bundle has no network that measures the aspect, and believes every
+    image. ``steps`` are done to every hand frame, in order. ``finder`` is how regions come about: ``detector``, or
+    ``whole-hand`` where only the whole frame is read; None takes the one that the regions need.
     """
 
     name: str = "default"
@@ -129,14 +232,29 @@ class TrainConfig(_Strict):
     license_note: str = "No licence note."
     seed: int = 0
     start: str | None = None
+    start_regions: bool = True
     sharper_images: str | None = None
     frame_size: tuple[Count, Count] = (512, 416)
+    steps: tuple[str, ...] = ()
+    finder: str | None = None
+    age_grid: GridConfig = GridConfig()
+    views: Annotated[tuple[ViewConfig, ...], Field(min_length=1)] = SIX_VIEWS
     split: SplitConfig = SplitConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     detector: DetectorConfig = DetectorConfig()
     aspect: AspectConfig | None = None
     regions: Annotated[dict[RegionName, RegionConfig], Field(min_length=1)]
     fusion: FusionConfig = FusionConfig()
+
+    @property
+    def grid(self) -> AgeGrid:
+        """The ages of every distribution."""
+        return AgeGrid(self.age_grid.bins, self.age_grid.width)
+
+    @property
+    def finder_kind(self) -> str:
+        """How regions come about."""
+        return self.finder or ("detector" if detected(self.regions) else "whole-hand")
 
     @classmethod
     def load(cls, preset_or_path: str | Path) -> Self:

@@ -12,20 +12,22 @@ class FeatureConnectedLayer(nn.Module):
     The dense layers correct a weighted geometric mean of the regions' own distributions: a few hundred hands can
     teach a correction, but not an age from nothing. At the start the correction is zero.
 
-    Inputs: features (N, R, D), distributions (N, R, 240), present (N, R), sex (N,) with 1 for male.
-    Output: distribution (N, 240).
+    Inputs: features (N, R, D), distributions (N, R, bins), present (N, R), sex (N,) with 1 for male.
+    Output: distribution (N, bins).
     """
 
-    def __init__(self, regions: int, features: int, hidden: int = 64) -> None:
+    def __init__(
+        self, regions: int, features: int, hidden: int = 64, *, bins: int = MONTHLY.bins, dropout: float = 0.3
+    ) -> None:
         super().__init__()
         self.weights = nn.Linear(1, regions)
         self.sharpness = nn.Parameter(torch.ones(1))
         self.dense = nn.Sequential(
-            nn.Dropout(0.3),
+            nn.Dropout(dropout),
             nn.Linear(regions * features + regions + 1, hidden),
             nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(hidden, MONTHLY.bins),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, bins),
         )
         nn.init.zeros_(self.weights.weight)
         nn.init.zeros_(self.weights.bias)
@@ -35,7 +37,7 @@ class FeatureConnectedLayer(nn.Module):
         nn.init.zeros_(last.bias)
 
     def logits(self, features: Tensor, distributions: Tensor, present: Tensor, sex: Tensor) -> Tensor:
-        """Unnormalised log-probabilities (N, 240)."""
+        """Unnormalised log-probabilities (N, bins)."""
         signed = 2 * sex.unsqueeze(-1) - 1
         weights = self.weights(signed).masked_fill(present < 0.5, -1e4).softmax(-1)
         pooled = (weights.unsqueeze(-1) * (distributions + 1e-6).log()).sum(1)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from boneage_roi.errors import InputError
+from boneage_roi.fusion.kinds import FUSIONS
 from boneage_roi.regional_models.crops import SIX_VIEWS
 from boneage_roi.regions import REGIONS, find_region
 from boneage_roi.values import AgeGrid
@@ -16,13 +17,7 @@ SCHEMA_VERSION: Final = 5
 OLDEST_SCHEMA: Final = 4
 MANIFEST = "manifest.json"
 
-FUSION_FILES: dict[str, tuple[str, ...]] = {
-    "mean": (),
-    "ridge": ("ridge.json",),
-    "rb-fcl": ("rb_fcl.onnx",),
-    "trees": ("fusion.onnx",),
-    "rb-fcl+trees": ("rb_fcl.onnx", "fusion.onnx"),
-}
+FUSION_FILES: dict[str, tuple[str, ...]] = {name: kind.files for name, kind in FUSIONS.items()}
 """What each way to fuse has in a bundle, beside ``intervals.json``."""
 
 

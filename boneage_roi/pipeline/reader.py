@@ -90,7 +90,9 @@ class BoneAgeReader:
             )
             for spec in manifest.networks
         }
-        self._fuser = Fuser.open(self.bundle.path, regions=self.regions, grid=manifest.age_grid)
+        self._fuser = Fuser.open(
+            self.bundle.path, regions=self.regions, grid=manifest.age_grid, kind=manifest.fusion.kind
+        )
         self._scales = read_scales(file(BONES_FILE)) if BONES_FILE in manifest.files else {}
         self._gate = Gate.read(file("quality.json"))
         if self._gate.weights.keys() != set(parts(self._finder.regions)):

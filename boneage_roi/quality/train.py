@@ -15,7 +15,7 @@ from boneage_roi.files import write_atomically
 from boneage_roi.quality.dataset import SPOILED
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import parts
-from boneage_roi.regions import detected
+from boneage_roi.regions import REGIONS
 from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 
@@ -55,12 +55,12 @@ def train_gate(run: Run) -> dict[str, Any]:
         return metrics
     folder, manifest = run.stage(layout.QUALITY), run.manifest
     images = pd.read_csv(folder / layout.MEASURES_FILE)
-    regions = detected(run.config.regions)
+    regions = tuple(str(name) for name in images if name in REGIONS)
     oldest = float(manifest[manifest.split == "train"].boneage.max())
     write_atomically(folder / layout.GATE_FILE, fit_gate(images, oldest, regions).to_json())
 
     verdicts = pd.Series([Verdict()] * len(images))
-    for teach, keep in KFold(FOLDS, shuffle=True, random_state=run.config.seed).split(images):
+    for teach, keep in KFold(min(FOLDS, len(images)), shuffle=True, random_state=run.config.seed).split(images):
         gate = fit_gate(images.iloc[teach], oldest, regions)
         for row, measures in zip(keep, _measures(images.iloc[keep]), strict=True):
             verdicts[row] = gate.judge(measures)

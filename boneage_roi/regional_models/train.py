@@ -13,18 +13,19 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from boneage_roi.configs.schema import RegionConfig, RoundConfig
+from boneage_roi.errors import InputError
 from boneage_roi.learning.fitting import fit, one_cycle, shuffled
-from boneage_roi.learning.losses import label_distribution
+from boneage_roi.learning.losses import expected_ages, find_loss
 from boneage_roi.learning.onnx_export import export_onnx, load_onnx
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
-from boneage_roi.regional_models.networks.region_net import RegionNet
+from boneage_roi.regional_models.networks import RegionNetwork, build_network
 from boneage_roi.regions import REGIONS
 from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import FrameCache, read_boxes
 from boneage_roi.runs.run import Run
-from boneage_roi.values import MONTHLY
+from boneage_roi.values import MONTHLY, AgeGrid
 
 
 def train_region(run: Run, region: str, start: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -43,28 +44,33 @@ def train_region(run: Run, region: str, start: Path | None = None, progress: Pro
         return metrics
     config, exported = run.config.regions[region], run.network(stage)
     lightning.seed_everything(run.config.seed, verbose=False)
-    network = build_network(config)
+    network = build_network(config, run.config.grid)
     if start is not None:
         load_onnx(network, start)
     images = [_train_round(network, run, region, number, progress) for number in range(1, len(config.rounds) + 1)]
     export_region(network, region, config, exported)
     samples = load_samples(run, region, config.size, config.margin, "fusion", progress)
     held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
-    metrics = measure(network, held_out) | {"split": "fusion", "train_images": images[-1]}
+    metrics = measure(network, held_out, run.config.grid) | {"split": "fusion", "train_images": images[-1]}
     run.finish(stage, metrics, outputs=[exported.name])
     return metrics
 
 
-def _train_round(network: RegionNet, run: Run, region: str, number: int, progress: Progress | None) -> int:
+def _train_round(network: RegionNetwork, run: Run, region: str, number: int, progress: Progress | None) -> int:
     """Train one round, numbered from 1; the crops of its size are gone from memory after it. Returns their images."""
     config = run.config.regions[region]
     settings = config.rounds[number - 1]
     size, seed = settings.size or config.size, run.config.seed + number
     samples = load_samples(run, region, size, config.margin, "train", progress)
+    if not samples:
+        raise InputError(
+            f"{run.path}: {region} was found on none of the `train` hands, so what finds regions failed: look at "
+            f"{run.path / layout.DETECTOR} (metrics.json, curves.png); more annotated hands or epochs may help"
+        )
     changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
     dataset = RegionDataset(samples, size, REGIONS[region].max_crops, seed=seed, **changes)
     batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
-    module, folder = _LitRegion(network, config, settings), run.stage(layout.region_stage(region))
+    module, folder = RegionTraining(network, config, settings, run.config.grid), run.stage(layout.region_stage(region))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     fit(
         module,
@@ -80,22 +86,11 @@ def _train_round(network: RegionNet, run: Run, region: str, number: int, progres
     return len(dataset)
 
 
-def average(network: RegionNet, before: dict[str, Tensor], keep: float) -> None:
+def average(network: RegionNetwork, before: dict[str, Tensor], keep: float) -> None:
     """Move the weights and batch norms of a network back by a share ``keep`` of the way to those ``before``."""
     after = network.state_dict()
     mixed = {name: value.lerp(before[name], keep) for name, value in after.items() if value.is_floating_point()}
     network.load_state_dict(mixed, strict=False)
-
-
-def build_network(config: RegionConfig) -> RegionNet:
-    """The untrained network of a region's settings."""
-    return RegionNet(
-        config.stages,
-        pretrained=config.pretrained,
-        attention=config.attention,
-        sex=config.sex,
-        sex_head=config.sex_loss_weight > 0,
-    )
 
 
 def load_samples(
@@ -117,19 +112,18 @@ def load_samples(
     return samples
 
 
-class _LitRegion(lightning.LightningModule):
-    """Label distribution and expected-age loss (Gao et al., IJCAI 2018), sex loss when asked for."""
+class RegionTraining(lightning.LightningModule):
+    """The loss of a region's settings, beside it those of single crops and of the sex when asked for."""
 
-    months: Tensor
-
-    def __init__(self, network: RegionNet, config: RegionConfig, settings: RoundConfig) -> None:
+    def __init__(
+        self, network: RegionNetwork, config: RegionConfig, settings: RoundConfig, grid: AgeGrid = MONTHLY
+    ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
-        self.config = config
-        self.settings = settings
+        self.config, self.settings, self.grid = config, settings, grid
+        self.loss = find_loss(config.loss)
         for part in self._frozen():
             part.requires_grad_(False)
-        self.register_buffer("months", torch.arange(MONTHLY.bins, dtype=torch.float32), persistent=False)
 
     def on_train_epoch_start(self) -> None:
         for part in self._frozen():
@@ -137,43 +131,31 @@ class _LitRegion(lightning.LightningModule):
 
     def _frozen(self) -> list[torch.nn.Module]:
         """What this round does not train."""
-        backbone, stages = self.network.backbone, self.settings.frozen_stages
-        return [backbone.stem, *backbone.blocks[:stages]] if stages else []
+        return self.network.stages()[: self.settings.frozen_stages]
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
-        crops, present, places, sex, ages = batch
-        vectors = self.network.vectors(crops, places)
-        pooled = self.network.pool(vectors, present)
-        loss, error = self._age_loss(pooled, sex, ages)
-        if self.settings.single_crops > 0:
-            hand, crop = (present > 0.5).nonzero(as_tuple=True)
-            single, alone = self._age_loss(vectors[hand, crop], sex[hand], ages[hand])
-            loss = loss + self.settings.single_crops * single
-            self.log("alone", alone, on_step=False, on_epoch=True)
-        if self.network.sex_head is not None:
-            guess = self.network.sex_head(pooled).squeeze(-1)
-            loss = loss + self.config.sex_loss_weight * functional.binary_cross_entropy_with_logits(guess, sex)
-        self.log("mae", error, on_step=False, on_epoch=True)
-        self.log("loss", loss, on_step=False, on_epoch=True)
+        *seen, ages = batch
+        outputs = self.network.outputs(*seen)
+        loss = self.loss(outputs.logits, ages, self.config, self.grid)
+        if self.settings.single_crops > 0 and (found := self.network.each_alone(*seen)) is not None:
+            single, hand = found
+            loss = loss + self.settings.single_crops * self.loss(single.logits, ages[hand], self.config, self.grid)
+        if outputs.sex is not None:
+            guessed = functional.binary_cross_entropy_with_logits(outputs.sex, seen[3])
+            loss = loss + self.config.sex_loss_weight * guessed
+        error = (expected_ages(outputs.logits, self.grid) - ages).abs().mean()
+        self.log_dict({"mae": error, "loss": loss}, on_step=False, on_epoch=True)
         return loss
-
-    def _age_loss(self, vectors: Tensor, sex: Tensor, ages: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of vectors (N, D) of known sexes and ages (N,), and their mean absolute error in months."""
-        logits, _features = self.network.heads(vectors, sex)
-        targets = label_distribution(ages, self.config.label_sigma)
-        spread = -(targets * logits.log_softmax(-1)).sum(-1).mean()
-        error = (logits.softmax(-1) @ self.months - ages).abs().mean()
-        return self.config.distribution_weight * spread + self.config.l1_weight * error, error
 
     def configure_optimizers(self) -> Any:
         rate, warm_up = self.settings.learning_rate, self.settings.warm_up
         return one_cycle(self, rate, weight_decay=self.config.weight_decay, warm_up=warm_up)
 
 
-def measure(network: RegionNet, dataset: RegionDataset) -> dict[str, Any]:
+def measure(network: RegionNetwork, dataset: RegionDataset, grid: AgeGrid = MONTHLY) -> dict[str, Any]:
     """Mean absolute error in months over a data set without augmentation."""
     network.eval()
-    months, errors = torch.arange(MONTHLY.bins, dtype=torch.float32), []
+    months, errors = torch.from_numpy(grid.months), []
     with torch.no_grad():
         for crops, present, places, sex, ages in DataLoader(dataset, 32):
             distribution, _ = network(crops, present, places, sex)
@@ -182,9 +164,9 @@ def measure(network: RegionNet, dataset: RegionDataset) -> dict[str, Any]:
     return {"hands": len(error), "mae": round(float(error.mean()), 3)}
 
 
-def export_region(network: RegionNet, region: str, config: RegionConfig, path: Path) -> None:
+def export_region(network: RegionNetwork, region: str, config: RegionConfig, path: Path) -> None:
     """Write the region's network; the number of hands and of crops stays free."""
-    network.sex_head = None
+    network = network.ready_for_export()
     crops = min(REGIONS[region].max_crops, 2)
     example = (
         torch.zeros(1, crops, 1, *config.size),

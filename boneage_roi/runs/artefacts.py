@@ -108,6 +108,7 @@ def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[
         InputError: the readings of a region are missing.
     """
     hands: dict[str, list[RegionReading]] = {}
+    grid = run.config.grid
     for region in run.config.regions:
         path = readings_path(run, region, split, tta=tta)
         if not path.is_file():
@@ -116,6 +117,6 @@ def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[
         with np.load(path) as kept:
             columns = [kept[name] for name in ("ids", "distributions", "features", "crops", "confidences")]
         for key, distribution, features, crops, confidence in zip(*columns, strict=True):
-            reading = RegionReading(region, distribution, features, int(crops), float(confidence))
+            reading = RegionReading(region, distribution, features, int(crops), float(confidence), grid)
             hands.setdefault(str(key), []).append(reading)
     return hands

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boneage_roi.configs.schema import TrainConfig
+from boneage_roi.errors import InputError
 from boneage_roi.regions import detected, find_region
 from boneage_roi.runs.layout import (
     ASPECT,
@@ -21,6 +22,10 @@ from boneage_roi.runs.layout import (
 
 HANDS, IMAGES, ANNOTATIONS, START = "hands", "images", "annotations", "start"
 """Inputs that are no stage: the table of hands, their images, their annotations, the bundle to go on from."""
+
+
+TRAINED_FINDERS = ("detector",)
+"""The ways to find regions that learn."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +53,50 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
         learnt = (START,) if config.start else (HANDS, IMAGES, ANNOTATIONS)
         return Recipe(chosen("seed", "start", "segmenter"), learnt)
     if kind == FRAMES:
-        return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER))
+        return Recipe(chosen("seed", "frame_size", "steps"), (HANDS, IMAGES, SEGMENTER))
     if kind == DETECTOR:
         learnt = (START,) if config.start else (HANDS, ANNOTATIONS, FRAMES)
         found = {"regions": list(detected(config.regions))}
         return Recipe(chosen("seed", "start", "frame_size", "detector") | found, learnt)
     if kind == BOXES:
-        return Recipe({}, (FRAMES, DETECTOR))
+        boxes: dict[str, Any] = {"finder": config.finder_kind, "regions": list(detected(config.regions))}
+        return Recipe(boxes, (FRAMES, DETECTOR) if finder_is_trained(config) else (FRAMES,))
     if kind == REGIONS:
-        settings = chosen("seed", "start") | {"regions": {name: every["regions"].get(name)}}
+        settings = chosen("seed", "start", "age_grid") | {"regions": {name: every["regions"].get(name)}}
         return Recipe(settings, (HANDS, *_seen(name), *((START,) if config.start else ())))
     if kind == READINGS:
-        return Recipe({}, (HANDS, *_seen(name), region_stage(name)))
+        return Recipe(chosen("views"), (HANDS, *_seen(name), region_stage(name)))
     if kind == FUSION:
         readings = tuple(readings_stage(region) for region in config.regions)
-        return Recipe(chosen("seed", "fusion") | {"regions": list(config.regions)}, (HANDS, *readings))
+        return Recipe(chosen("seed", "fusion", "age_grid") | {"regions": list(config.regions)}, (HANDS, *readings))
     if kind == QUALITY:
-        return Recipe(chosen("seed", "frame_size"), (HANDS, IMAGES, SEGMENTER, DETECTOR, FUSION))
+        finder = (DETECTOR,) if finder_is_trained(config) else ()
+        settings = chosen("seed", "frame_size", "steps") | {"finder": config.finder_kind}
+        return Recipe(settings, (HANDS, IMAGES, SEGMENTER, *finder, FUSION))
     if kind == ASPECT:
         learnt = (START,) if config.start else (HANDS, IMAGES, SEGMENTER)
         return Recipe(chosen("seed", "start", "frame_size", "aspect"), learnt)
     raise ValueError(f"no stage {stage!r}")
 
 
+def check_stage(config: TrainConfig, stage: str) -> None:
+    """Do nothing when a run's settings have a stage.
+
+    Raises:
+        InputError: it reads no such region, or trains nothing that finds regions.
+    """
+    kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
+    if kind == REGIONS and name not in config.regions:
+        raise InputError(f"this run reads no {name}; its regions are {', '.join(config.regions)}")
+    if kind == DETECTOR and not finder_is_trained(config):
+        raise InputError(f"this run finds regions by {config.finder_kind}, which needs no training")
+
+
 def trained_before(config: TrainConfig, stage: str) -> tuple[str, ...]:
     """The stages that a user must have trained before another can be; what is made in between is made by itself."""
     kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
     if kind == REGIONS:
-        return (SEGMENTER, DETECTOR) if BOXES in _seen(name) else (SEGMENTER,)
+        return (SEGMENTER, DETECTOR) if BOXES in _seen(name) and finder_is_trained(config) else (SEGMENTER,)
     regions = tuple(region_stage(region) for region in config.regions)
     return {ASPECT: (SEGMENTER,), DETECTOR: (SEGMENTER,), FUSION: regions, QUALITY: (*regions, FUSION)}.get(kind, ())
 
@@ -83,7 +104,13 @@ def trained_before(config: TrainConfig, stage: str) -> tuple[str, ...]:
 def trained_stages(config: TrainConfig) -> tuple[str, ...]:
     """Every stage that a bundle is made of, in the order in which they are trained."""
     aspect = () if config.aspect is None else (ASPECT,)
-    return (SEGMENTER, *aspect, DETECTOR, *(region_stage(region) for region in config.regions), FUSION, QUALITY)
+    finder = (DETECTOR,) if finder_is_trained(config) else ()
+    return (SEGMENTER, *aspect, *finder, *(region_stage(region) for region in config.regions), FUSION, QUALITY)
+
+
+def finder_is_trained(config: TrainConfig) -> bool:
+    """Whether the run's way to find regions has a stage of its own."""
+    return config.finder_kind in TRAINED_FINDERS
 
 
 def command(stage: str) -> str:

@@ -74,10 +74,11 @@ def _require_annotations(run: Run, train: dict[str, HandSample], held_out: dict[
 class _LitSegmenter(lightning.LightningModule):
     """Cross-entropy and Dice for the mask, cross-entropy over the image for each landmark."""
 
-    def __init__(self, network: HandUNet, learning_rate: float) -> None:
+    def __init__(self, network: HandUNet, learning_rate: float, landmark_weight: float) -> None:
         super().__init__()
         self.network = network
         self.learning_rate = learning_rate
+        self.landmark_weight = landmark_weight
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         images, masks, targets, weights = batch
@@ -89,7 +90,7 @@ class _LitSegmenter(lightning.LightningModule):
         mask_loss = (weights[:, 0] * (cross + dice)).sum() / weights[:, 0].sum().clamp(min=1)
         spread = -(targets.flatten(2) * logits[:, 1:].flatten(2).log_softmax(-1)).sum(-1).mean(1)
         landmark_loss = (weights[:, 1] * spread).sum() / weights[:, 1].sum().clamp(min=1)
-        loss: Tensor = mask_loss + 0.1 * landmark_loss
+        loss: Tensor = mask_loss + self.landmark_weight * landmark_loss
         self.log_dict({"mask": mask_loss, "landmarks": landmark_loss}, on_step=False, on_epoch=True)
         return loss
 
@@ -112,7 +113,7 @@ def _round(
         (config.epochs, config.learning_rate),
         (config.self_training_epochs, config.learning_rate / 2),
     ][number - 1]
-    module = _LitSegmenter(network, rate)
+    module = _LitSegmenter(network, rate, config.landmark_weight)
     drawn = [sample for sample in samples if sample.mask is not None and sample.weight == 1]
     others = [sample for sample in samples if sample.mask is None or sample.weight < 1]
     dataset = HandDataset([*others, *(drawn * max(1, len(others) // (2 * max(len(drawn), 1))))], seed)

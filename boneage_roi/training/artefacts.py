@@ -11,18 +11,19 @@ import pandas as pd
 from boneage_roi.aspect.dataset import AspectSample, aspect_sample, write_samples
 from boneage_roi.datasets.augmentation import poor_file
 from boneage_roi.datasets.manifest import read_hand
-from boneage_roi.detection.runtime import Detector
+from boneage_roi.detection.finders import Finder, open_finder
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
+from boneage_roi.imaging.steps import apply_steps
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.quality.dataset import not_a_hand, side_by_side, spoiled
 from boneage_roi.quality.measures import disagreement, measure
-from boneage_roi.regional_models.crops import SIX_VIEWS
+from boneage_roi.regional_models.crops import View
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import REGIONS, detected
-from boneage_roi.runs import layout
+from boneage_roi.runs import layout, plan
 from boneage_roi.runs.artefacts import (
     FrameCache,
     read_boxes,
@@ -49,7 +50,8 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
     if not run.begin_anew(layout.FRAMES):
         return
     folder = run.stage(layout.FRAMES)
-    segmenter, size = Segmenter(run.network(layout.SEGMENTER)), run.config.frame_size
+    segmenter, config = Segmenter(run.network(layout.SEGMENTER)), run.config
+    size = config.frame_size
     hands = list(run.manifest.itertuples())
     *arrays, table = layout.FRAME_FILES
     pixels, spoiled = (
@@ -61,11 +63,11 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
         hand: Any = hands[position]
         radiograph = read_hand(hand)
         mask = segmenter(radiograph)
-        frame = hand_frame(radiograph, mask, size)
+        frame = apply_steps(hand_frame(radiograph, mask, size), mask, config.steps)
         pixels[position] = frame.pixels
         if hand.split == "train":
-            poor = poor_file(np.random.default_rng((run.config.seed, position)), radiograph, mask)
-            spoiled[position] = hand_frame(*poor, size).pixels
+            poor = poor_file(np.random.default_rng((config.seed, position)), radiograph, mask)
+            spoiled[position] = apply_steps(hand_frame(*poor, size), poor[1], config.steps).pixels
         height, width = radiograph.pixels.shape
         numbers = {f"m{index}": value for index, value in enumerate(frame.to_frame.ravel())}
         return {
@@ -115,9 +117,9 @@ def cache_boxes(run: Run, progress: Progress | None = None) -> None:
     """Find the regions in every frame; needs the frames and the trained detector."""
     if not run.begin_anew(layout.BOXES):
         return
-    frames, detector = FrameCache(run), _detector(run)
+    frames, finder = FrameCache(run), _finder(run)
     keys = list(frames.table.index)
-    found = in_threads(lambda key: detector(frames[key]), keys, "regions", progress)
+    found = in_threads(lambda key: finder(frames[key]), keys, "regions", progress)
     write_boxes(run, dict(zip(keys, found, strict=True)))
     run.finish(layout.BOXES, {"images": len(keys)}, outputs=[layout.BOXES_FILE])
 
@@ -134,21 +136,21 @@ def cache_measures(run: Run, progress: Progress | None = None) -> None:
     if run.begin(layout.QUALITY) is not None or path.is_file():
         return
     segmenter = Segmenter(run.network(layout.SEGMENTER))
-    detector = _detector(run)
+    finder = _finder(run)
     readings, config = read_readings(run), run.config
     readers = [_reader(run, region, tta=False) for region in config.regions]
-    fuser = Fuser.open(run.path / layout.FUSION, regions=tuple(config.regions))
+    fuser = open_fuser(run)
     hands = [hand for hand in run.manifest.itertuples() if hand.id in readings]
 
     def analyse(radiograph: Radiograph, mask: HandMask | None = None) -> Analysis | None:
         mask = mask or segmenter(radiograph)
         if not mask.pixels.any():
             return None
-        frame = hand_frame(radiograph, mask, config.frame_size)
-        return Analysis(radiograph, mask, frame, tuple(detector(frame)))
+        frame = apply_steps(hand_frame(radiograph, mask, config.frame_size), mask, config.steps)
+        return Analysis(radiograph, mask, frame, tuple(finder(frame)))
 
     def row(kind: str, analysis: Analysis | None, **more: float) -> list[dict[str, Any]]:
-        return [] if analysis is None else [{"kind": kind, **measure(analysis, detector.regions), **more}]
+        return [] if analysis is None else [{"kind": kind, **measure(analysis, finder.regions), **more}]
 
     def spoiled_row(kind: str, radiograph: Radiograph, hand: Any) -> list[dict[str, Any]]:
         if (analysis := analyse(radiograph)) is None:
@@ -193,22 +195,48 @@ def cache_readings(
     readings = list(in_threads(work, wanted, f"{region} readings", progress))
     found = {key: reading for (key, _), reading in zip(wanted, readings, strict=True) if reading is not None}
     if not found:
-        raise InputError(f"{run.path}: {region} was found on no hand; retrain the detector")
+        raise InputError(nothing_found(run, region, split))
     write_readings(readings_path(run, region, split, tta=tta), found)
     run.finish(stage, {"images": len(found)}, outputs=[layout.READINGS_FILE])
 
 
-def _detector(run: Run) -> Detector:
-    """The trained detector."""
-    return Detector(run.network(layout.DETECTOR), detected(run.config.regions))
+def nothing_found(run: Run, region: str, split: str) -> str:
+    """Which stage failed when a region was found on no hand, and what to look at."""
+    stage = layout.DETECTOR if plan.finder_is_trained(run.config) else layout.FRAMES
+    return (
+        f"{run.path}: {region} was found on none of the {split} hands, so the {run.config.finder_kind} failed: "
+        f"look at {run.path / stage} ({layout.METRICS}, curves.png) and at the annotations of {region}; "
+        "more annotated hands or epochs may help"
+    )
+
+
+def open_fuser(run: Run) -> Fuser:
+    """The trained fusion."""
+    config = run.config
+    return Fuser.open(
+        run.path / layout.FUSION, regions=tuple(config.regions), grid=config.grid, kind=config.fusion.kind
+    )
+
+
+def _finder(run: Run) -> Finder:
+    """What finds the run's regions."""
+    network = run.network(layout.DETECTOR) if plan.finder_is_trained(run.config) else None
+    return open_finder(run.config.finder_kind, network, found_regions(run))
+
+
+def found_regions(run: Run) -> tuple[str, ...]:
+    """What the run's finder looks for; a detector that was taken over may know more than the run reads."""
+    if plan.finder_is_trained(run.config) and (metrics := run.metrics(layout.DETECTOR)) is not None:
+        return tuple(metrics["regions"])
+    return detected(run.config.regions)
 
 
 def _reader(run: Run, region: str, *, tta: bool) -> RegionReader:
     """A region's trained CNN."""
     config = run.config.regions[region]
     network = run.network(layout.region_stage(region))
-    views = SIX_VIEWS if tta else SIX_VIEWS[:1]
-    return RegionReader(network, region, size=config.size, margin=config.margin, views=views)
+    views = [View(view.mirrored, view.scale, view.degrees) for view in run.config.views[: None if tta else 1]]
+    return RegionReader(network, region, size=config.size, margin=config.margin, views=views, grid=run.config.grid)
 
 
 def in_threads(

@@ -1,19 +1,21 @@
 """Writing the bundle of a finished run: what its stages were trained as, whatever the settings say by now."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from boneage_roi.files import replace_folder, write_atomically
-from boneage_roi.fusion.runtime import FUSION_FILES
+from boneage_roi.fusion.kinds import find_fusion
+from boneage_roi.fusion.train import INTERVALS
+from boneage_roi.onnx_session import open_session
 from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.progress import Progress
-from boneage_roi.regional_models.networks.region_net import FEATURES
-from boneage_roi.regions import detected
 from boneage_roi.runs import layout, plan
 from boneage_roi.runs.run import Run
-from boneage_roi.training.measuring import measure_test
+from boneage_roi.training.artefacts import found_regions
+from boneage_roi.training.measuring import measure_refused, measure_test
 from boneage_roi.training.model_card import model_card
 
 
@@ -37,9 +39,9 @@ def export_bundle(run: Run, progress: Progress | None = None) -> Path:
     files = {
         "segmenter.onnx": run.network(layout.SEGMENTER),
         **({} if config.aspect is None else {"aspect.onnx": run.network(layout.ASPECT)}),
-        "detector.onnx": run.network(layout.DETECTOR),
+        **({"detector.onnx": run.network(layout.DETECTOR)} if plan.finder_is_trained(config) else {}),
         **{f"regions/{region}.onnx": run.network(layout.region_stage(region)) for region in config.regions},
-        **{name: run.path / layout.FUSION / name for name in FUSION_FILES},
+        **{name: run.path / layout.FUSION / name for name in _fusion_files(config.fusion.kind)},
         layout.GATE_FILE: run.path / layout.QUALITY / layout.GATE_FILE,
     }
     counts = {str(split): int(n) for split, n in run.manifest.split.value_counts().items()}
@@ -48,16 +50,18 @@ def export_bundle(run: Run, progress: Progress | None = None) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / name)
         write_atomically(folder / "MODEL_CARD.md", model_card(config, metrics, counts))
-        write_bundle_manifest(
-            folder,
-            name=config.name,
-            training_data=config.training_data,
-            license_note=config.license_note,
-            metrics=metrics,
-            aspect=None if config.aspect is None else {"limit": metrics[layout.ASPECT]["limit"]},
+        fields = {
+            "name": config.name,
+            "training_data": config.training_data,
+            "license_note": config.license_note,
+            "aspect": None if config.aspect is None else {"limit": metrics[layout.ASPECT]["limit"]},
             **_trained_as(run),
-        )
-        BoneAgeReader(Bundle.load(folder))
+        }
+        write_bundle_manifest(folder, metrics=metrics, **fields)
+        reader = BoneAgeReader(Bundle.load(folder), tta=False)
+        metrics["refused"] = measure_refused(run, reader, progress)
+        write_bundle_manifest(folder, metrics=metrics, **fields)
+        Bundle.load(folder)
     return run.bundle
 
 
@@ -75,21 +79,38 @@ def _trained_as(run: Run) -> dict[str, Any]:
     return {
         "frame_size": settings(layout.FRAMES)["frame_size"],
         "segmenter": {"size": settings(layout.SEGMENTER)["segmenter"]["size"]},
-        "finder": {
-            "kind": "detector",
-            "file": "detector.onnx",
-            "size": settings(layout.DETECTOR)["detector"]["size"],
-            "regions": detected(regions),
-        },
+        "steps": settings(layout.FRAMES)["steps"],
+        "finder": _finder(run, settings),
+        "grid": settings(layout.FUSION)["age_grid"],
+        "views": settings(layout.readings_stage(regions[0]))["views"],
         "networks": [
             {
                 "region": region,
                 "file": f"regions/{region}.onnx",
                 "size": network["size"],
                 "margin": network["margin"],
-                "features": FEATURES,
+                "kind": f"{network['network']} {network['backbone']}",
+                "features": _features(run, region),
             }
             for region, network in zip(regions, networks, strict=True)
         ],
-        "fusion": {"kind": "rb-fcl+trees"},
+        "fusion": {"kind": settings(layout.FUSION)["fusion"]["kind"]},
     }
+
+
+def _finder(run: Run, settings: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    kind, regions = run.config.finder_kind, found_regions(run)
+    if not plan.finder_is_trained(run.config):
+        return {"kind": kind, "regions": regions}
+    size = settings(layout.DETECTOR)["detector"]["size"]
+    return {"kind": kind, "file": "detector.onnx", "size": size, "regions": regions}
+
+
+def _features(run: Run, region: str) -> int:
+    """Length of the feature vector that a region's network gives."""
+    outputs = open_session(run.network(layout.region_stage(region))).get_outputs()
+    return int(outputs[1].shape[-1])
+
+
+def _fusion_files(kind: str) -> tuple[str, ...]:
+    return (*find_fusion(kind).files, INTERVALS)

@@ -5,16 +5,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boneage_roi.datasets.manifest import read_hand
+from boneage_roi.errors import RejectedError
 from boneage_roi.fusion.features import HandReadings, moments
-from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.fusion.train import load_hands
 from boneage_roi.metrics import error_table
-from boneage_roi.progress import Progress
+from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.progress import Progress, tracked
 from boneage_roi.regions import age_column
-from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
-from boneage_roi.training.artefacts import cache_readings
+from boneage_roi.training.artefacts import cache_readings, open_fuser
 from boneage_roi.values import FloatArray
+
+TRIED = 60
+"""So many test hands at the most are shown to the bundle."""
 
 KEPT = ("n", "mae", "mae_low", "mae_high", "bias", "coverage", "width")
 
@@ -31,11 +35,27 @@ def measure_test(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     for region in run.config.regions:
         cache_readings(run, region, "test", progress=progress)
     hands, ages = load_hands(run, "test")
-    table = prediction_table(
-        hands, ages, *Fuser.open(run.path / layout.FUSION, regions=tuple(run.config.regions)).fuse(hands)
-    )
+    table = prediction_table(hands, ages, *open_fuser(run).fuse(hands))
     rows = error_table(table).to_dict("records")
     return {row["level"]: {name: round(float(row[name]), 3) for name in KEPT if pd.notna(row[name])} for row in rows}
+
+
+def measure_refused(run: Run, reader: BoneAgeReader, progress: Progress | None = None) -> dict[str, Any]:
+    """How many of some ``test`` hands, drawn at random, a bundle refuses, and for what reason most often."""
+    hands = run.manifest
+    hands = hands[hands.split == "test"]
+    hands = hands.sample(min(len(hands), TRIED), random_state=run.config.seed)
+    reasons: list[str] = []
+    for hand in tracked(hands.itertuples(), "test hands", len(hands), progress):
+        try:
+            rejections = reader.assess(reader.analyse(read_hand(hand))).rejections
+        except RejectedError as error:
+            rejections = error.reasons
+        reasons += rejections[:1]
+    if not len(hands):
+        return {}
+    most = max(set(reasons), key=reasons.count) if reasons else ""
+    return {"split": "test", "hands": len(hands), "share": round(len(reasons) / len(hands), 4), "reason": most}
 
 
 def prediction_table(hands: HandReadings, ages: FloatArray, months: FloatArray, half_width: FloatArray) -> pd.DataFrame:
@@ -46,7 +66,7 @@ def prediction_table(hands: HandReadings, ages: FloatArray, months: FloatArray, 
         ages: true bone ages (N,), months.
         months, half_width: predicted bone ages and half widths of their intervals (N,), months.
     """
-    alone = np.where(hands.present > 0, moments(hands.distributions)[0], np.nan)
+    alone = np.where(hands.present > 0, moments(hands.distributions, hands.grid)[0], np.nan)
     return pd.DataFrame(
         {
             "boneage": ages,

@@ -14,10 +14,14 @@ from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.datasets.annotations import Annotations, fingerprint
 from boneage_roi.datasets.manifest import add_sharper_images, find_table, read_dataset
 from boneage_roi.datasets.splits import assign_splits
+from boneage_roi.detection.finders import FINDERS
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
+from boneage_roi.fusion.kinds import find_fusion
 from boneage_roi.imaging.reading import read_radiograph
+from boneage_roi.imaging.steps import STEPS
 from boneage_roi.progress import Progress, tracked
+from boneage_roi.regions import detected
 from boneage_roi.runs import layout
 from boneage_roi.runs.fingerprints import image_records
 from boneage_roi.runs.run import Run
@@ -47,6 +51,7 @@ def prepare(dataset: Path, run: Run, config: TrainConfig, progress: Progress | N
     """
     folder = find_table(dataset).parent
     refuse_foreign(run, dataset)
+    check_names(config)
     frame = assign_splits(read_dataset(dataset), config.split)
     if config.sharper_images:
         frame = add_sharper_images(frame, folder, config.sharper_images)
@@ -73,6 +78,22 @@ def prepare(dataset: Path, run: Run, config: TrainConfig, progress: Progress | N
     write_atomically(run.path / layout.PREPARED, json.dumps(state))
     write_atomically(run.path / layout.MANIFEST, manifest.to_csv(index=False))
     return run.manifest
+
+
+def check_names(config: TrainConfig) -> None:
+    """Do nothing when everything that the settings name, but networks and losses, is known.
+
+    Raises:
+        InputError: a name is unknown (the message lists the known ones), or nothing finds a region.
+    """
+    find_fusion(config.fusion.kind)
+    for name in config.steps:
+        if name not in STEPS:
+            raise InputError(f"unknown step {name!r}; known are {', '.join(STEPS)}")
+    if config.finder_kind not in FINDERS:
+        raise InputError(f"unknown region finder {config.finder_kind!r}; known are {', '.join(FINDERS)}")
+    if config.finder_kind == "whole-hand" and (missing := detected(config.regions)):
+        raise InputError(f"the finder whole-hand finds no {missing[0]}; take the finder detector, or the region hand")
 
 
 def refuse_foreign(run: Run, dataset: Path) -> None:

@@ -12,6 +12,7 @@ from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.progress import Progress
 from boneage_roi.quality.train import train_gate
 from boneage_roi.regional_models.train import train_region
+from boneage_roi.regions import detected
 from boneage_roi.runs import layout, plan
 from boneage_roi.runs.fingerprints import Fingerprints
 from boneage_roi.runs.run import Run
@@ -55,12 +56,11 @@ def detector_stage(run: Run, progress: Progress | None = None) -> Metrics:
 def region_stage(run: Run, region: str, progress: Progress | None = None) -> Metrics:
     """Find the regions of every hand, then train the network of one; the whole hand needs no detector."""
     stage = layout.region_stage(region)
-    earlier = plan.trained_before(run.config, stage)
-    run.require(*earlier)
+    run.require(*plan.trained_before(run.config, stage))
     cache_frames(run, progress)
-    if layout.DETECTOR in earlier:
+    if detected([region]):
         cache_boxes(run, progress)
-    bundle = _start(run, stage)
+    bundle = _start(run, stage) if run.config.start_regions else None
     start = None if bundle is None else bundle.file(bundle.manifest.network(region).file)
     return train_region(run, region, start, progress)
 
@@ -127,8 +127,12 @@ def _start(run: Run, stage: str) -> Bundle | None:
         return None
     bundle = Bundle.load(None if config.start == "default" else config.start)
     its = bundle.manifest
-    sizes = (its.frame_size, its.segmenter.size, its.finder.size)
-    if sizes != (config.frame_size, config.segmenter.size, config.detector.size):
+    sizes, wanted = [its.frame_size, its.segmenter.size], [config.frame_size, config.segmenter.size]
+    if plan.finder_is_trained(config):
+        sizes, wanted = [*sizes, its.finder.size], [*wanted, config.detector.size]
+        if its.finder.kind != config.finder_kind or set(detected(config.regions)) - set(its.finder.regions):
+            raise InputError(f"{bundle.path}: its detector finds {', '.join(its.finder.regions)}; set these regions")
+    if sizes != wanted:
         given = ", ".join(map(str, sizes))
         raise InputError(
             f"{bundle.path}: its frame, segmenter and detector have the sizes {given}; set the same to start from it"
@@ -142,4 +146,7 @@ def _take_over(run: Run, stage: str) -> None:
         run.begin(stage)
         network = run.network(stage)
         shutil.copyfile(bundle.file(f"{stage}.onnx"), network)
-        run.finish(stage, bundle.manifest.metrics[stage], outputs=[network.name])
+        metrics = dict(bundle.manifest.metrics[stage])
+        if stage == layout.DETECTOR:
+            metrics["regions"] = list(bundle.manifest.finder.regions)
+        run.finish(stage, metrics, outputs=[network.name])

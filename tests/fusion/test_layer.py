@@ -1,13 +1,17 @@
 """The feature-connected layer, and what the trees learn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from boneage_roi.fusion.features import HandReadings, moments, stack_readings, tree_features  # noqa: E402
+from boneage_roi.configs.schema import FusionConfig  # noqa: E402
+from boneage_roi.fusion.boosting import Residuals  # noqa: E402
+from boneage_roi.fusion.features import HandReadings, moments, stack_readings  # noqa: E402
+from boneage_roi.fusion.kind import CrossFitted, Lesson  # noqa: E402
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
-from boneage_roi.fusion.train import COUNTERWEIGHT, FEW, CrossFitted  # noqa: E402
 from tests.fusion.makers import ALL, COUNT, WIDTH, gaussian, hands_of, reading  # noqa: E402
 
 
@@ -71,8 +75,10 @@ def test_the_trees_also_get_the_mean_error_of_each_sex_and_age_band() -> None:
     ages = moments(said)[0]
     girls = (hands.sex == 0) & (ages > 140) & (ages < 160)
     true = (ages + 6 * girls).astype(np.float32)
-    fitted = CrossFitted(Committee([]), hands, true, said, tree_features(hands, said))
+    settings = FusionConfig()
+    fitted = Residuals(CrossFitted(said, ages), Lesson(hands, true, settings, Path("unused")))
     band = (hands.sex == 0) & (true >= 132) & (true < 168)
-    mean = 6 * girls.sum() / (band.sum() + FEW)
-    np.testing.assert_allclose(fitted.corrections[band], 6 * girls[band] + COUNTERWEIGHT * mean, atol=0.01)
+    mean = 6 * girls.sum() / (band.sum() + settings.trees.few)
+    expected = 6 * girls[band] + settings.trees.counterweight * mean
+    np.testing.assert_allclose(fitted.corrections[band], expected, atol=0.01)
     np.testing.assert_allclose(fitted.corrections[hands.sex == 1], 0, atol=0.01)

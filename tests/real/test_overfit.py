@@ -12,11 +12,11 @@ torch = pytest.importorskip("torch")
 from boneage_roi.detection.dataset import write_dataset  # noqa: E402
 from boneage_roi.detection.labels import build_labels  # noqa: E402
 from boneage_roi.detection.model import open_yolo  # noqa: E402
-from boneage_roi.fusion.model import FeatureConnectedLayer  # noqa: E402
-from boneage_roi.fusion.train import LABEL_SIGMA, _LitLayer, load_hands  # noqa: E402
+from boneage_roi.fusion.layer import LayerTraining, build_layer  # noqa: E402
+from boneage_roi.fusion.train import load_hands  # noqa: E402
 from boneage_roi.regional_models.dataset import RegionDataset  # noqa: E402
-from boneage_roi.regional_models.networks.region_net import RegionNet  # noqa: E402
-from boneage_roi.regional_models.train import _LitRegion  # noqa: E402
+from boneage_roi.regional_models.networks import build_network  # noqa: E402
+from boneage_roi.regional_models.train import RegionTraining  # noqa: E402
 from boneage_roi.regional_models.train import load_samples as load_crops  # noqa: E402
 from boneage_roi.regions import REGIONS  # noqa: E402
 from boneage_roi.runs.run import Run  # noqa: E402
@@ -48,7 +48,7 @@ def losses(
 @pytest.fixture(autouse=True)
 def _quiet_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    for module in (_LitSegmenter, _LitRegion, _LitLayer):  # there is no trainer to log to
+    for module in (_LitSegmenter, RegionTraining, LayerTraining):  # there is no trainer to log to
         monkeypatch.setattr(module, "log", lambda *_, **__: None)
         monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
 
@@ -58,7 +58,7 @@ def test_segmenter(segmented_run: Run) -> None:
     drawn = load_outlines(segmented_run, hands[hands.split == "train"].head(6), 96)
     dataset = HandDataset([sample for sample in drawn.values() if sample.mask is not None], seed=0)
     batch = tuple(torch.stack(column) for column in zip(*(dataset[row] for row in range(len(dataset))), strict=True))
-    module = _LitSegmenter(HandUNet(), 2e-3)
+    module = _LitSegmenter(HandUNet(), 2e-3, 0.1)
     values = losses(module.training_step, module, batch, 40)
     assert np.mean(values[-3:]) < 0.5 * values[0]
 
@@ -108,16 +108,19 @@ def test_region_network(segmented_run: Run, region: str) -> None:
     samples = load_crops(segmented_run, region, config.size, config.margin, "train")[:8]
     dataset = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
     batch = tuple(torch.stack(column) for column in zip(*(dataset[row] for row in range(len(samples))), strict=True))
-    module = _LitRegion(RegionNet(config.stages), config, config.rounds[0])
+    module = RegionTraining(build_network(config), config, config.rounds[0])
     values = losses(module.training_step, module, batch, 40)
     assert np.mean(values[-3:]) < 0.6 * values[0]
 
 
 def test_feature_connected_layer(tiny_run: Run) -> None:
     hands, ages = load_hands(tiny_run)
+    settings = tiny_run.config.fusion.layer
     few = np.arange(12)
     batch = (*(torch.from_numpy(array) for array in hands[few].network_inputs.values()), torch.from_numpy(ages[few]))
-    module = _LitLayer(FeatureConnectedLayer(hands.features.shape[1], hands.features.shape[2]))
+    module = LayerTraining(build_layer(hands, settings), settings, hands.grid)
     values = losses(module.training_step, module, batch, 300)
-    least = 0.5 * np.log(2 * np.pi * np.e * LABEL_SIGMA**2)  # the entropy of the labels: no distribution has less loss
+    least = 0.5 * np.log(
+        2 * np.pi * np.e * settings.label_sigma**2
+    )  # the entropy of the labels: no distribution has less loss
     assert np.mean(values[-3:]) - least < 0.6 * (values[0] - least)

@@ -124,14 +124,14 @@ def test_a_killed_training_goes_on_where_it_was(copied_run: Run, monkeypatch: py
     copied_run.write_config(config.model_copy(update={"regions": regions}))
 
     first: list[int] = []
-    monkeypatch.setattr(region_training._LitRegion, "on_train_epoch_start", killed_at(2, first))
+    monkeypatch.setattr(region_training.RegionTraining, "on_train_epoch_start", killed_at(2, first))
     with pytest.raises(InterruptedError):
         train_region(copied_run, "carpal")
     assert first == [0, 0, 1]
     assert copied_run.metrics(f"regions/{'carpal'}") is None
 
     then: list[int] = []
-    monkeypatch.setattr(region_training._LitRegion, "on_train_epoch_start", killed_at(99, then))
+    monkeypatch.setattr(region_training.RegionTraining, "on_train_epoch_start", killed_at(99, then))
     train_region(copied_run, "carpal")
     assert then == [2]
     assert (stage / f"{'carpal'}.onnx").is_file()

@@ -10,7 +10,7 @@ from boneage_roi.configs.schema import RoundConfig, SegmenterConfig  # noqa: E40
 from boneage_roi.errors import InputError  # noqa: E402
 from boneage_roi.files import write_atomically  # noqa: E402
 from boneage_roi.learning.onnx_export import load_onnx  # noqa: E402
-from boneage_roi.regional_models.train import build_network  # noqa: E402
+from boneage_roi.regional_models.networks import build_network  # noqa: E402
 from boneage_roi.runs.run import Run  # noqa: E402
 from boneage_roi.training.stages import detector_stage, region_stage, segmenter_stage  # noqa: E402
 

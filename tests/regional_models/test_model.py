@@ -4,16 +4,24 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from boneage_roi.configs.schema import RegionConfig  # noqa: E402
 from boneage_roi.learning.losses import label_distribution  # noqa: E402
+from boneage_roi.regional_models.networks import build_network  # noqa: E402
 from boneage_roi.regional_models.networks.cbam import CBAM  # noqa: E402
 from boneage_roi.regional_models.networks.region_net import FEATURES, AttentionPooling, RegionNet  # noqa: E402
 from boneage_roi.values import MONTHLY  # noqa: E402
 
 
+def untrained(**settings: object) -> RegionNet:
+    network = build_network(RegionConfig(size=(64, 64), stages=3, weights="none", **settings))
+    assert isinstance(network, RegionNet)
+    return network
+
+
 @pytest.fixture(scope="module")
 def network() -> RegionNet:
     torch.manual_seed(0)
-    return RegionNet(3, pretrained=False).eval()
+    return untrained().eval()
 
 
 def random_inputs(hands: int, crops: int) -> tuple[torch.Tensor, ...]:
@@ -101,7 +109,7 @@ def test_a_crops_own_vector_is_what_a_hand_with_no_other_crop_is_read_by(network
 
 
 def test_a_network_that_heeds_no_sex_reads_both_alike() -> None:
-    network = RegionNet(3, pretrained=False, sex=False).eval()
+    network = untrained(sex=False).eval()
     images, present, places, girl = random_inputs(1, 2)
     with torch.no_grad():
         distributions = [network(images, present, places, sex)[0] for sex in (girl, girl + 1)]
@@ -109,5 +117,5 @@ def test_a_network_that_heeds_no_sex_reads_both_alike() -> None:
 
 
 def test_without_attention_there_is_none() -> None:
-    assert not any(isinstance(part, CBAM) for part in RegionNet(3, pretrained=False, attention=False).modules())
-    assert any(isinstance(part, CBAM) for part in RegionNet(3, pretrained=False).modules())
+    assert not any(isinstance(part, CBAM) for part in untrained(attention=False).modules())
+    assert any(isinstance(part, CBAM) for part in untrained().modules())

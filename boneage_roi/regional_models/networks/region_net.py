@@ -1,15 +1,23 @@
 """The network that reads one region: crops of it in, an age distribution and a feature vector out."""
 
-from typing import Any
-
-import timm
 import torch
 from torch import Tensor, nn
 
-from boneage_roi.learning.backbones import PIXEL_MEAN, PIXEL_STD, load_imagenet
+from boneage_roi.configs.schema import RegionConfig
+from boneage_roi.errors import InputError
+from boneage_roi.learning.backbones import (
+    LITE,
+    PIXEL_MEAN,
+    PIXEL_STD,
+    check_backbone,
+    lite_network,
+    pixel_normalisation,
+    timm_network,
+)
 from boneage_roi.learning.depthwise import DepthwiseConv
 from boneage_roi.regional_models.networks.cbam import CBAM
-from boneage_roi.values import MONTHLY
+from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork
+from boneage_roi.values import MONTHLY, AgeGrid
 
 FEATURES = 64
 """Length of a region's feature vector."""
@@ -19,16 +27,14 @@ PLACE = 4
 
 
 class Backbone(nn.Module):
-    """The first ``stages`` of an ImageNet-initialised EfficientNet-Lite0, with ``attention`` CBAM behind the last two.
+    """The first ``stages`` of a built-in EfficientNet-Lite, with ``attention`` CBAM behind the last two.
 
     Small crops need no stride of 32: five stages end at a stride of 16. Maps (N, 1, h, w) to (N, channels, h', w').
     """
 
-    def __init__(self, stages: int, *, pretrained: bool, attention: bool) -> None:
+    def __init__(self, stages: int, *, attention: bool, weights: str, name: str = "efficientnet-lite0") -> None:
         super().__init__()
-        network: Any = timm.create_model("tf_efficientnet_lite0", in_chans=1)
-        if pretrained:
-            load_imagenet(network)
+        network = lite_network(name, weights)
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.blocks = network.blocks[:stages]
         for layer in (layer for block in self.blocks for layer in block):
@@ -67,53 +73,107 @@ class AttentionPooling(nn.Module):
         return pooled
 
 
-class RegionNet(nn.Module):
+class TimmBackbone(nn.Module):
+    """Any of timm's networks up to its pooled features: images (N, 1, h, w) to vectors (N, ``channels``)."""
+
+    def __init__(self, name: str, *, weights: str, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.network = timm_network(name, weights, size)
+        self.mean, self.std = pixel_normalisation(self.network)
+        self.channels = int(getattr(self.network, "head_hidden_size", self.network.num_features))
+
+    def forward(self, images: Tensor) -> Tensor:
+        vectors: Tensor = self.network((images - self.mean) / self.std)
+        return vectors
+
+    def parts(self) -> list[nn.Module]:
+        """Stem and blocks in their order."""
+        parts: list[nn.Module] = []
+        for child in self.network.children():
+            inner = list(child.children()) if isinstance(child, (nn.Sequential, nn.ModuleList)) else []
+            parts += inner or [child]
+        return [part for part in parts if any(True for _ in part.parameters())]
+
+
+class RegionNet(RegionNetwork):
     """One backbone over all crops of a region, attention pooling, sex, an age distribution.
 
-    Inputs: crops float32 (N, C, 1, h, w) in 0..1, present float32 (N, C), places float32 (N, C, 4), sex float32 (N,)
-    with 1 for male. Outputs: distribution (N, 240), features (N, 64). With ``sex_head`` the training also asks for
-    the sex (Tanner-Whitehouse joint learning, TJ-Net); it is not exported. ``pretrained``, ``attention`` and ``sex``
-    (whether the network heeds the sex) are there to be switched off and measured.
+    With ``sex_head`` the training also asks for the sex (Tanner-Whitehouse joint learning, TJ-Net); it is not exported.
+    ``attention`` and ``sex`` (whether the network heeds the sex) are there to be switched off and measured.
+
+    Args:
+        backbone: images (M, 1, h, w) to maps (M, ``channels``, h', w') or vectors (M, ``channels``).
+        bins: ages of the distribution.
     """
 
+    features_length = FEATURES
+
     def __init__(
-        self,
-        stages: int,
-        *,
-        pretrained: bool = True,
-        attention: bool = True,
-        sex: bool = True,
-        sex_head: bool = False,
+        self, backbone: Backbone | TimmBackbone, *, bins: int = MONTHLY.bins, sex: bool = True, sex_head: bool = False
     ) -> None:
         super().__init__()
-        self.backbone = Backbone(stages, pretrained=pretrained, attention=attention)
+        self.backbone = backbone
         self.heeds_sex = float(sex)
-        width = self.backbone.channels
-        self.expand = nn.Sequential(nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width), nn.ReLU6())
-        self.place = nn.Linear(PLACE, 4 * width)
-        self.pool = AttentionPooling(4 * width)
+        width = backbone.channels
+        whole = isinstance(backbone, TimmBackbone)
+        wide = width if whole else 4 * width
+        self.expand = (
+            nn.Identity()
+            if whole
+            else nn.Sequential(nn.Conv2d(width, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU6())
+        )
+        self.place = nn.Linear(PLACE, wide)
+        self.pool = AttentionPooling(wide)
         self.sex = nn.Linear(1, 32)
-        self.features = nn.Sequential(nn.Dropout(0.2), nn.Linear(4 * width + 32, FEATURES), nn.ReLU())
-        self.age = nn.Linear(FEATURES, MONTHLY.bins)
-        self.sex_head = nn.Linear(4 * width, 1) if sex_head else None
+        self.features = nn.Sequential(nn.Dropout(0.2), nn.Linear(wide + 32, FEATURES), nn.ReLU())
+        self.age = nn.Linear(FEATURES, bins)
+        self.sex_head = nn.Linear(wide, 1) if sex_head else None
 
     def vectors(self, crops: Tensor, places: Tensor) -> Tensor:
         """A vector a crop before the sex is known, (N, C, D): what pooling makes of a hand that shows no other crop."""
         maps = self.expand(self.backbone(crops.flatten(0, 1)))
-        vectors: Tensor = maps.mean((2, 3)).unflatten(0, crops.shape[:2]) + self.place(places)
+        means = maps.mean((2, 3)) if maps.ndim == 4 else maps
+        vectors: Tensor = means.unflatten(0, crops.shape[:2]) + self.place(places)
         return vectors
 
-    def pooled(self, crops: Tensor, present: Tensor, places: Tensor) -> Tensor:
-        """The hand's vector before the sex is known, (N, D)."""
-        pooled: Tensor = self.pool(self.vectors(crops, places), present)
-        return pooled
-
     def heads(self, pooled: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
-        """Age logits (N, 240) and features (N, 64)."""
+        """Age logits (N, bins) and features (N, 64)."""
         signed = self.heeds_sex * (2 * sex.unsqueeze(-1) - 1)
         features = self.features(torch.cat([pooled, self.sex(signed).relu()], dim=-1))
         return self.age(features), features
 
+    def outputs(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> Outputs:
+        pooled = self.pool(self.vectors(crops, places), present)
+        guess = None if self.sex_head is None else self.sex_head(pooled).squeeze(-1)
+        return Outputs(self.heads(pooled, sex)[0], guess)
+
+    def each_alone(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> tuple[Outputs, Tensor]:
+        hand, crop = (present > 0.5).nonzero(as_tuple=True)
+        return Outputs(self.heads(self.vectors(crops, places)[hand, crop], sex[hand])[0]), hand
+
+    def stages(self) -> list[nn.Module]:
+        if isinstance(self.backbone, TimmBackbone):
+            return self.backbone.parts()
+        first, *others = self.backbone.blocks.children()
+        return [nn.ModuleList([self.backbone.stem, first]), *others]
+
+    def ready_for_export(self) -> "RegionNet":
+        self.sex_head = None
+        return self
+
     def forward(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
-        logits, features = self.heads(self.pooled(crops, present, places), sex)
+        logits, features = self.heads(self.pool(self.vectors(crops, places), present), sex)
         return logits.softmax(-1), features
+
+
+def build(config: RegionConfig, grid: AgeGrid) -> RegionNetwork:
+    """A network of a region's settings."""
+    if config.options:
+        raise InputError(f"the network region-net has no option {next(iter(config.options))!r}; it has none")
+    check_backbone(config.backbone)
+    backbone: Backbone | TimmBackbone
+    if config.backbone in LITE:
+        backbone = Backbone(config.stages, attention=config.attention, weights=config.weights, name=config.backbone)
+    else:
+        backbone = TimmBackbone(config.backbone, weights=config.weights, size=config.size)
+    return RegionNet(backbone, bins=grid.bins, sex=config.sex, sex_head=config.sex_loss_weight > 0)

@@ -1,0 +1,27 @@
+"""Ways to fuse the readings of a hand's regions, by name. A new one is a file beside this one and an entry here."""
+
+from boneage_roi.errors import InputError
+from boneage_roi.fusion import mean, rb_fcl, rb_fcl_trees, ridge, trees
+from boneage_roi.fusion.kind import Kind
+
+FUSIONS: dict[str, Kind] = {
+    "mean": mean.KIND,
+    "ridge": ridge.KIND,
+    "rb-fcl": rb_fcl.KIND,
+    "trees": trees.KIND,
+    "rb-fcl+trees": rb_fcl_trees.KIND,
+}
+
+
+def find_fusion(name: str) -> Kind:
+    """The fusion of a name.
+
+    Raises:
+        InputError: there is none; the message lists the known ones.
+
+    >>> find_fusion("ridge").files
+    ('ridge.json',)
+    """
+    if name not in FUSIONS:
+        raise InputError(f"unknown fusion {name!r}; known are {', '.join(FUSIONS)}")
+    return FUSIONS[name]

@@ -1,0 +1,63 @@
+"""Linear stacking of the regions' ages: ridge regression on their differences from the mean, and on the sex."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage_roi.files import read_json, write_atomically
+from boneage_roi.fusion import mean
+from boneage_roi.fusion.features import HandReadings, moments
+from boneage_roi.fusion.kind import CrossFitted, Fusion, Kind, Lesson
+from boneage_roi.values import FloatArray
+
+FILE = "ridge.json"
+
+
+def _inputs(hands: HandReadings) -> tuple[FloatArray, FloatArray, NDArray[np.float64]]:
+    """The mean distributions, their ages, what the regression sees (N, R + 3); an absent region differs by nothing."""
+    fused, age = mean.fuse(hands)
+    differences = (moments(hands.distributions, hands.grid)[0] - age[:, None]) * hands.present
+    columns = np.column_stack([differences, age / 100, hands.sex, np.ones(len(hands))])
+    return fused, age, columns.astype(np.float64)
+
+
+class _Ridge:
+    def __init__(self, weights: NDArray[np.float64]) -> None:
+        self.weights = weights
+
+    def __call__(self, hands: HandReadings) -> tuple[FloatArray, FloatArray]:
+        fused, age, columns = _inputs(hands)
+        return fused, np.asarray(age + columns @ self.weights, np.float32)
+
+
+def _open(folder: Path) -> Fusion:
+    def weights(content: dict[str, list[float]]) -> NDArray[np.float64]:
+        values = np.asarray(content["weights"], float)
+        if values.ndim != 1 or not np.isfinite(values).all():
+            raise ValueError("not a row of finite numbers")
+        return values
+
+    return _Ridge(read_json(folder / FILE, "the weights of a ridge regression", weights))
+
+
+def _fit(hands: HandReadings, ages: FloatArray, strength: float) -> NDArray[np.float64]:
+    _, age, columns = _inputs(hands)
+    penalty = strength * np.eye(columns.shape[1])
+    penalty[-1, -1] = 1e-6  # the offset is free
+    return np.asarray(np.linalg.solve(columns.T @ columns + penalty, columns.T @ (ages - age)))
+
+
+def _teach(lesson: Lesson) -> CrossFitted:
+    hands, ages, strength = lesson.hands, lesson.ages, lesson.settings.ridge
+    fused, months = mean.fuse(hands)
+    months = months.copy()
+    for teach, keep in lesson.folds():
+        months[keep] = _Ridge(_fit(hands[teach], ages[teach], strength))(hands[keep])[1]
+    weights = _fit(hands, ages, strength).tolist()
+    write_atomically(lesson.folder / FILE, json.dumps({"weights": weights}, indent=2) + "\n")
+    return CrossFitted(fused, months)
+
+
+KIND = Kind((FILE,), _open, _teach)

@@ -1,0 +1,59 @@
+"""Every way to fuse learns what it is taught, and says so of new hands."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from boneage_roi.configs.schema import FusionConfig, LayerConfig  # noqa: E402
+from boneage_roi.errors import InputError  # noqa: E402
+from boneage_roi.fusion.features import HandReadings, moments, stack_readings  # noqa: E402
+from boneage_roi.fusion.kind import Lesson  # noqa: E402
+from boneage_roi.fusion.kinds import FUSIONS, find_fusion  # noqa: E402
+from boneage_roi.values import MONTHLY  # noqa: E402
+from tests.fusion.makers import hands_of, reading  # noqa: E402
+
+
+@pytest.mark.parametrize("name", list(FUSIONS))
+def test_every_fusion_says_of_new_hands_what_it_was_taught(name: str, tmp_path: Path) -> None:
+    """The second region is 20 months too old: whatever learns must notice, and the mean must not."""
+    kind, ages = find_fusion(name), np.random.default_rng(1).uniform(60, 180, 120).astype(np.float32)
+
+    def hands(rows: slice) -> HandReadings:
+        return stack_readings(
+            [([reading("hand", age), reading("carpal", age + 20)], "M" if age > 100 else "F") for age in ages[rows]],
+            ("hand", "carpal"),
+        )
+
+    settings = FusionConfig(kind=name, folds=2, epochs=40, ridge=0.1, layer=LayerConfig(learning_rate=0.01))
+    fitted = kind.teach(Lesson(hands(slice(100)), ages[:100], settings, tmp_path))
+    assert {file.name for file in tmp_path.iterdir()} >= set(kind.files)
+    distributions, months = kind.open(tmp_path)(hands(slice(100, None)))
+    assert distributions.shape == (20, MONTHLY.bins)
+    off = float(np.abs(months - ages[100:]).mean())
+    assert (9 < off < 11) if name == "mean" else off < 8
+    assert float(np.abs(fitted.months - ages[:100]).mean()) == pytest.approx(off, abs=4)
+
+
+def test_an_unknown_fusion_lists_the_known() -> None:
+    with pytest.raises(InputError, match=r"'median'; known are mean, ridge, rb-fcl, trees, rb-fcl\+trees"):
+        find_fusion("median")
+
+
+def test_a_fusion_that_was_killed_and_taught_again_gives_the_same_files(tmp_path: Path) -> None:
+    kind, hands = find_fusion("rb-fcl+trees"), hands_of(120)
+    ages = (moments(hands.distributions)[0][:, 0] + 3).astype(np.float32)
+    settings = FusionConfig(folds=2, epochs=3)
+
+    def killed(label: str, done: int, total: int) -> None:
+        if label.startswith("fusion, fold 2") and done > total // 2:
+            raise InterruptedError
+
+    kind.teach(Lesson(hands, ages, settings, tmp_path / "whole"))
+    with pytest.raises(InterruptedError):
+        kind.teach(Lesson(hands, ages, settings, tmp_path / "killed", progress=killed))
+    kind.teach(Lesson(hands, ages, settings, tmp_path / "killed"))
+    for name in kind.files:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
