@@ -73,6 +73,7 @@ def main(folder: Path, fetch: Annotated[bool, typer.Option(help="Download the so
         seconds = time.monotonic() - begun
         if answer is None:
             worker.kill()
+            worker.wait()
             broken.append(f"{path}: no answer in {SECONDS} s, or the process died")
             worker = start()
             continue
@@ -85,6 +86,7 @@ def main(folder: Path, fetch: Annotated[bool, typer.Option(help="Download the so
         if answer["megabytes"] > MEGABYTES:
             broken.append(f"{path}: {answer['megabytes']} MB")
     worker.kill()
+    worker.wait()
     print("| files | refused as no image | rejected as no hand | bone age | slowest | most memory | broken promises |")
     print("|---|---|---|---|---|---|---|")
     cells = (len(files), counts["error"], counts["rejected"], counts["ok"], f"{slowest:.1f} s", f"{largest} MB")
