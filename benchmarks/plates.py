@@ -9,9 +9,9 @@ Both need the run's frames; nothing is learnt from ``test``.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -79,13 +79,11 @@ def ages(run: Run, limit: int, seed: int) -> None:
     reader = BoneAgeReader(Bundle.load(run.bundle), tta=False, threads=1)
     finder = Detector(run.bundle / "detector.onnx", detected(run.config.regions), threads=1)
     rows, fused = [], []
-    for hand in track(hands.itertuples(), "reading hands", total=len(hands)):
+    for hand in track(cast(Iterable[Any], hands.itertuples()), "reading hands", total=len(hands)):
         frame = HandFrame(np.asarray(frames[hand.Index]), np.eye(2, 3))
         boxes = naming.name_boxes(finder(frame))
-        bones = read_bones(reader.readers, frame, boxes, hand.sex)
-        rows += [
-            (hand.id, hand.sex, hand.boneage, bone.name, bone.expected_age, bone.spread, bone.far) for bone in bones
-        ]
+        bones = read_bones(reader.readers, {}, frame, boxes, hand.sex)
+        rows += [(hand.id, hand.sex, hand.boneage, bone.name, bone.months, bone.spread, bone.far) for bone in bones]
         fused.append((hand.id, hand.boneage, *_with_and_without(reader, frame, boxes, bones, hand.sex)))
     alone = pd.DataFrame(rows, columns=["id", "sex", "boneage", "bone", "age", "spread", "far"])
     alone["error"] = alone.age - alone.boneage

@@ -16,8 +16,8 @@ import typer
 
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.errors import InputError
-from boneage_roi.fusion.runtime import FUSION_FILES
 from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.pipeline.manifest import FUSION_FILES
 from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import cache_boxes, cache_frames, cache_readings
@@ -44,7 +44,7 @@ def main(
         take_over(opened, made, layout.region_stage(network.region), network.file)
     for region in config.regions:
         cache_readings(made, region, "fusion")
-    take_over(opened, made, layout.FUSION, *FUSION_FILES)
+    take_over(opened, made, layout.FUSION, *FUSION_FILES[opened.manifest.fusion.kind], "intervals.json")
     take_over(opened, made, layout.QUALITY, layout.GATE_FILE)
     for region in config.regions if (hands.split == "test").any() else ():
         cache_readings(made, region, "test")

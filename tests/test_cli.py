@@ -20,6 +20,7 @@ from boneage_roi.cli import main
 from boneage_roi.cli.terminal import predictions_table
 from boneage_roi.regions import REGIONS
 from tests.bundles import EXAMPLES, needs_bundle, write_toy_bundle
+from tests.pictures import read_picture
 
 COMMANDS = (
     *("predict", "detect", "segment", "evaluate", "info"),
@@ -283,7 +284,7 @@ def test_detect_and_segment_write_pictures(command: Command) -> None:
     assert command("segment", image).code == 0
     mask = cv2.imread(f"masks/{image.name}", cv2.IMREAD_GRAYSCALE)
     assert mask is not None
-    assert mask.shape == cv2.imread(str(image), cv2.IMREAD_GRAYSCALE).shape
+    assert mask.shape == read_picture(image, cv2.IMREAD_GRAYSCALE).shape
     assert set(np.unique(mask)) == {0, 255}
     assert 0.15 < (mask > 0).mean() < 0.9
 

@@ -102,7 +102,7 @@ def animated(name: str) -> bytes:
     return encoded(PICTURES[0], name, save_all=True, append_images=PICTURES[1:])
 
 
-def without(*keywords: str, **attributes: object) -> bytes:
+def without(*keywords: str, **attributes: Any) -> bytes:
     dataset = header(DEEP, **attributes)
     for keyword in keywords:
         delattr(dataset, keyword)

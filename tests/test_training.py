@@ -1,38 +1,42 @@
 """The bridge to the prediction world: exported networks say what their PyTorch originals say."""
 
 from pathlib import Path
+from typing import Any, TypeVar
 
+import lightgbm
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-import lightgbm  # noqa: E402
-import onnx  # noqa: E402
-import onnxruntime  # noqa: E402
-
-from boneage_roi.configs.schema import RegionConfig, TreesConfig  # noqa: E402
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.fusion.boosting import export_trees, tree_settings  # noqa: E402
-from boneage_roi.fusion.features import HandReadings  # noqa: E402
-from boneage_roi.fusion.layer import export_layer  # noqa: E402
-from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
-from boneage_roi.learning.onnx_export import export_onnx, halve_weights, load_onnx  # noqa: E402
-from boneage_roi.onnx_session import open_session  # noqa: E402
-from boneage_roi.regional_models.networks import RegionNetwork, build_network  # noqa: E402
-from boneage_roi.regional_models.train import export_region  # noqa: E402
-from boneage_roi.regions import REGIONS  # noqa: E402
-from boneage_roi.segmentation.model import HandUNet  # noqa: E402
-from boneage_roi.values import MONTHLY  # noqa: E402
+from boneage_roi.configs.schema import RegionConfig, TreesConfig
+from boneage_roi.errors import InputError
+from boneage_roi.fusion.boosting import export_trees, tree_settings
+from boneage_roi.fusion.features import HandReadings
+from boneage_roi.fusion.layer import export_layer
+from boneage_roi.fusion.model import Committee, FeatureConnectedLayer
+from boneage_roi.learning.onnx_export import export_onnx, halve_weights, load_onnx
+from boneage_roi.onnx_session import open_session
+from boneage_roi.regional_models.networks import RegionNetwork, build_network
+from boneage_roi.regional_models.train import export_region
+from boneage_roi.regions import REGIONS
+from boneage_roi.segmentation.model import HandUNet
+from boneage_roi.values import MONTHLY
 
 Arrays = dict[str, np.ndarray]
 
 
-def lively(network: torch.nn.Module) -> torch.nn.Module:
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+
+def lively(network: Network) -> Network:
     """Give batch norms statistics as after training, so that folding them at export is put to the test."""
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_var is not None
+            assert module.running_mean is not None
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
             torch.nn.init.normal_(module.running_mean, std=0.1)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -40,7 +44,7 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
-def untrained(**settings: object) -> RegionNetwork:
+def untrained(**settings: Any) -> RegionNetwork:
     return build_network(RegionConfig(size=(64, 64), weights="none", **settings))
 
 

@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("onnx")
-
 from boneage_roi.aspect.runtime import AspectMeter
 from boneage_roi.errors import InputError
 from tests.aspect.hands import constant_network, framed

@@ -52,7 +52,7 @@ def test_what_lies_around_the_hand_is_not_seen() -> None:
 
 def test_quarter_turns_and_the_rest_make_the_whole() -> None:
     for degrees in range(-180, 181, 7):
-        turn = cv2.getRotationMatrix2D((0, 0), -degrees, 1.7)
+        turn = np.asarray(cv2.getRotationMatrix2D((0, 0), -degrees, 1.7), np.float64)
         quarters, rest = quarter_turns(turn)
         assert abs(rest) <= 45
         assert (90 * quarters + rest - degrees + 1) % 360 == pytest.approx(1, abs=1e-6)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_columns_are_normalised_and_paths_belong_to_the_csv(tmp_path: Path, image) -> None:
+def test_columns_are_normalised_and_paths_belong_to_the_csv(tmp_path: Path, image: Callable[[Path], Path]) -> None:
     image(tmp_path / "hands/a.png")
     image(tmp_path / "hands/b.png")
     csv = write(tmp_path / "m.csv", "Path,SEX,BoneAge,Width\nhands/a.png,female,60.5,700\nhands/b.png,,,\n")
@@ -30,19 +31,21 @@ def test_columns_are_normalised_and_paths_belong_to_the_csv(tmp_path: Path, imag
     ("column", "word", "sex"),
     [("sex", "m", "M"), ("sex", "Female", "F"), ("male", "True", "M"), ("Male", "FALSE", "F"), ("male", "0", "F")],
 )
-def test_every_way_to_write_a_sex(tmp_path: Path, image, column: str, word: str, sex: str) -> None:
+def test_every_way_to_write_a_sex(
+    tmp_path: Path, image: Callable[[Path], Path], column: str, word: str, sex: str
+) -> None:
     image(tmp_path / "a.png")
     frame = read_manifest(write(tmp_path / "m.csv", f"path,{column}\na.png,{word}\n"))
     assert list(frame["sex"]) == [sex]
 
 
-def test_split_and_patient_are_kept_and_ids_stay_text(tmp_path: Path, image) -> None:
+def test_split_and_patient_are_kept_and_ids_stay_text(tmp_path: Path, image: Callable[[Path], Path]) -> None:
     image(tmp_path / "a.png")
     frame = read_manifest(write(tmp_path / "m.csv", "id,path,split,patient\n007,a.png,test,12\n"))
-    assert frame.loc[0, ["id", "split", "patient"]].tolist() == ["007", "test", "12"]
+    assert frame[["id", "split", "patient"]].to_numpy().tolist() == [["007", "test", "12"]]
 
 
-def test_same_file_name_in_two_folders_gets_two_ids(tmp_path: Path, image) -> None:
+def test_same_file_name_in_two_folders_gets_two_ids(tmp_path: Path, image: Callable[[Path], Path]) -> None:
     image(tmp_path / "x/1.png")
     image(tmp_path / "y/1.png")
     frame = read_manifest(write(tmp_path / "m.csv", "path\nx/1.png\ny/1.png\n"))
@@ -66,7 +69,7 @@ def test_same_file_name_in_two_folders_gets_two_ids(tmp_path: Path, image) -> No
         ("path\na.png\nb.png\nc.png\n", "2 of 3 images are missing, the first is .*b.png"),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, image, text: str, message: str) -> None:
+def test_mistakes_are_named(tmp_path: Path, image: Callable[[Path], Path], text: str, message: str) -> None:
     image(tmp_path / "a.png")
     with pytest.raises(InputError, match=message) as caught:
         read_manifest(write(tmp_path / "m.csv", text))
@@ -86,7 +89,7 @@ def test_missing_images_can_be_left_to_the_caller(tmp_path: Path) -> None:
     assert list(frame["path"]) == [str(tmp_path / "b.png")]
 
 
-def test_rsna_layout_takes_the_folder_with_most_images(tmp_path: Path, image) -> None:
+def test_rsna_layout_takes_the_folder_with_most_images(tmp_path: Path, image: Callable[[Path], Path]) -> None:
     write(tmp_path / "boneage-training-dataset.csv", "id,boneage,male\n1,12,False\n2,150,True\n")
     image(tmp_path / "few/1.png")
     image(tmp_path / "boneage-training-dataset/boneage-training-dataset/1.webp")
@@ -98,7 +101,7 @@ def test_rsna_layout_takes_the_folder_with_most_images(tmp_path: Path, image) ->
         assert list(frame["boneage"]) == [12, 150]
 
 
-def test_dataset_may_be_a_folder_with_a_manifest(tmp_path: Path, image) -> None:
+def test_dataset_may_be_a_folder_with_a_manifest(tmp_path: Path, image: Callable[[Path], Path]) -> None:
     image(tmp_path / "a.png")
     write(tmp_path / "manifest.csv", "path,boneage\na.png,7\n")
     write(tmp_path / "notes.csv", "what,when\nx,y\n")
@@ -121,7 +124,7 @@ def test_folders_that_are_no_dataset(tmp_path: Path, files: dict[str, str], mess
         read_dataset(tmp_path)
 
 
-def test_ids_without_image_are_counted(tmp_path: Path, image) -> None:
+def test_ids_without_image_are_counted(tmp_path: Path, image: Callable[[Path], Path]) -> None:
     write(tmp_path / "labels.csv", "id,boneage,male\n1,12,False\n2,150,True\n3,9,True\n")
     image(tmp_path / "images/1.png")
     with pytest.raises(InputError, match="2 of 3 images are missing, the first is 2"):

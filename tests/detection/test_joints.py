@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from boneage_roi.detection.joints import (
-    CORNERS,
     FINGER_JOINTS,
     POINTS,
     JointNamer,
@@ -16,8 +15,7 @@ from boneage_roi.detection.joints import (
     name_boxes,
 )
 from boneage_roi.regions import GROWTH_PLATES
-
-pytest.importorskip("sklearn")
+from boneage_roi.runs.artefacts import CORNERS
 
 WIDTH, HEIGHT = 416, 512
 TOLERANCE = 0.03 * HEIGHT
@@ -43,7 +41,7 @@ def random_keypoints(random: np.random.Generator) -> np.ndarray:
     points = (points - middle) @ turn.T * random.uniform(0.95, 1.05, 2) + middle + random.normal(0, 2, points.shape)
     if random.random() < 0.5:
         points[:, 0] = WIDTH - 1 - points[:, 0]
-    return points
+    return np.asarray(points)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def a_hand(turned: float = 5, *, mirrored: bool = False, jitter: float = 4) -> N
     hand = hand * [-1, 1] if mirrored else hand
     angle = np.radians(turned)
     hand = hand @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return hand * 110 + (200, 260) + np.random.default_rng(0).normal(0, jitter, hand.shape)
+    return np.asarray(hand * 110 + (200, 260) + np.random.default_rng(0).normal(0, jitter, hand.shape))
 
 
 def boxes_of(centres: NDArray[np.float64], region: str = "epiphysis", half: float = 15) -> list[RegionBox]:

@@ -13,7 +13,7 @@ MONTHS = np.arange(MONTHLY.bins)
 
 def gaussian(age: float, sigma: float = 10.0) -> np.ndarray:
     peak = np.exp(-0.5 * ((MONTHS - age) / sigma) ** 2)
-    return (peak / peak.sum()).astype(np.float32)
+    return np.asarray(peak / peak.sum(), np.float32)
 
 
 def reading(region: str, age: float, sigma: float = 10.0) -> RegionReading:

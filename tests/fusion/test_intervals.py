@@ -8,6 +8,7 @@ import pytest
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import disagreement, moments, stack_readings
 from boneage_roi.fusion.intervals import KNOTS, Intervals
+from boneage_roi.values import Sex
 from tests.fusion.makers import ALL, hands_of, reading
 
 
@@ -29,7 +30,8 @@ def test_the_half_width_is_the_factor_times_what_the_weights_give() -> None:
 
 def test_the_first_knots_are_those_of_girls_and_they_lie_at_their_ages() -> None:
     ages = (18.0, 72.0, 126.0, 220.0)
-    said = [([reading(region, age, 2.0) for region in ALL], sex) for sex in ("F", "M") for age in ages]
+    sexes: tuple[Sex, Sex] = ("F", "M")
+    said = [([reading(region, age, 2.0) for region in ALL], sex) for sex in sexes for age in ages]
     hands = stack_readings(said, ALL)
     knots = tuple(float(knot) for knot in KNOTS)
     girls = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *knots, *(0.0,) * 7)).half_width(hands, hands.distributions[:, 0])

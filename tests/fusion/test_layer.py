@@ -3,21 +3,19 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from boneage_roi.configs.schema import FusionConfig  # noqa: E402
-from boneage_roi.fusion.boosting import Residuals  # noqa: E402
-from boneage_roi.fusion.features import HandReadings, moments, stack_readings  # noqa: E402
-from boneage_roi.fusion.kind import CrossFitted, Lesson  # noqa: E402
-from boneage_roi.fusion.model import Committee, FeatureConnectedLayer  # noqa: E402
-from tests.fusion.makers import ALL, COUNT, WIDTH, gaussian, hands_of, reading  # noqa: E402
+from boneage_roi.configs.schema import FusionConfig
+from boneage_roi.fusion.boosting import Residuals
+from boneage_roi.fusion.features import HandReadings, moments, stack_readings
+from boneage_roi.fusion.kind import CrossFitted, Lesson
+from boneage_roi.fusion.model import Committee, FeatureConnectedLayer
+from tests.fusion.makers import ALL, COUNT, WIDTH, gaussian, hands_of, reading
 
 
 def output(layer: torch.nn.Module, hands: HandReadings) -> np.ndarray:
     with torch.no_grad():
-        return layer.eval()(*(torch.from_numpy(array) for array in hands.network_inputs.values())).numpy()
+        return np.asarray(layer.eval()(*(torch.from_numpy(array) for array in hands.network_inputs.values())))
 
 
 def disturbed(layer: FeatureConnectedLayer) -> FeatureConnectedLayer:

@@ -10,11 +10,13 @@ import pytest
 
 import boneage_roi.growth
 from boneage_roi.errors import InputError
-from boneage_roi.growth import GROWTH_TABLES, HEIGHT_TABLES, growth_table, height_table
+from boneage_roi.growth import GROWTH_TABLES, HEIGHT_TABLES, GrowthTable, HeightTable, growth_table, height_table
+from boneage_roi.growth.tables import Group
+from boneage_roi.values import Sex
 
 DATA = Path(boneage_roi.growth.__file__).parent / "data"
-SEXES = ("M", "F")
-GROUPS = ("delayed", "average", "advanced")
+SEXES: tuple[Sex, ...] = ("M", "F")
+GROUPS: tuple[Group, ...] = ("delayed", "average", "advanced")
 
 
 def lines_of(file: str) -> set[tuple[str, ...]]:
@@ -55,7 +57,7 @@ def test_the_counts_are_those_that_were_published() -> None:
 
 def test_every_data_file_is_a_table_that_names_its_source() -> None:
     assert {path.name for path in DATA.glob("*.csv")} == {*GROWTH_TABLES.values(), *HEIGHT_TABLES.values()}
-    tables = [*map(growth_table, GROWTH_TABLES), *map(height_table, HEIGHT_TABLES)]
+    tables: list[GrowthTable | HeightTable] = [*map(growth_table, GROWTH_TABLES), *map(height_table, HEIGHT_TABLES)]
     assert all(table.title and len(table.source) > 20 for table in tables)
     sources = (DATA / "SOURCES.md").read_text(encoding="utf-8")
     assert all(path.name in sources for path in DATA.glob("*.csv"))
@@ -104,7 +106,7 @@ def test_exact_rows_middles_and_edges() -> None:
     assert (row.mean, row.sd) == (66.21, 11.65)
     row = growth.at(66, "F")  # halfway to 72: 78.5, 10.23
     assert row is not None
-    assert (row.mean, row.sd) == (pytest.approx(72.355), pytest.approx(10.94))
+    assert [row.mean, row.sd] == [pytest.approx(72.355), pytest.approx(10.94)]
     assert growth.at(2.99, "M") is None
     assert growth.at(204, "M") is not None
     assert growth.at(204.01, "M") is None

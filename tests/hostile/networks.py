@@ -5,10 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper
 
 BODY = ("Add", ["x", "x"], ["y"])
 
@@ -50,9 +47,9 @@ def chain(*steps: Any, **weights: np.ndarray) -> Any:
 
 def large(side: int) -> dict[str, Any]:
     """Networks of few bytes that ask for a square of ``side`` numbers a side, each in its own way."""
-    shape, axis = np.int64([side, side]), np.int64([1])
+    shape, axis = np.array([side, side], np.int64), np.array([1], np.int64)
     column, row = np.ones((side, 1), np.float32), np.ones((1, side), np.float32)
-    one = np.float32(1)
+    one = np.array(1, np.float32)
     square = node("Unsqueeze", ["x", "axis"], ["xx"])
     return {
         "ConstantOfShape": chain(node("ConstantOfShape", ["s"], ["big"]), s=shape),
@@ -63,22 +60,22 @@ def large(side: int) -> dict[str, Any]:
             node("Tile", ["xx", "wide"], ["long"]),
             node("Tile", ["long", "high"], ["big"]),
             axis=axis,
-            wide=np.int64([1, side]),
-            high=np.int64([side, 1]),
+            wide=np.array([1, side], np.int64),
+            high=np.array([side, 1], np.int64),
         ),
         "Resize": chain(
             node("Reshape", ["x", "image"], ["pixel"]),
             node("Resize", ["pixel", "", "", "s"], ["big"]),
-            image=np.int64([1, 1, 1, 1]),
-            s=np.int64([1, 1, side, side]),
+            image=np.array([1, 1, 1, 1], np.int64),
+            s=np.array([1, 1, side, side], np.int64),
         ),
-        "Pad": chain(square, node("Pad", ["xx", "s"], ["big"]), axis=axis, s=np.int64([0, 0, side, side])),
+        "Pad": chain(square, node("Pad", ["xx", "s"], ["big"]), axis=axis, s=np.array([0, 0, side, side], np.int64)),
         "Range": chain(
             node("Range", ["start", "end", "step"], ["row"]),
             node("Unsqueeze", ["row", "axis"], ["column"]),
             node("Add", ["row", "column"], ["big"]),
-            start=np.float32(0),
-            end=np.float32(side),
+            start=np.array(0, np.float32),
+            end=np.array(side, np.float32),
             step=one,
             axis=axis,
         ),
@@ -94,6 +91,6 @@ def large(side: int) -> dict[str, Any]:
             node("Mul", ["root", "root"], ["whole"]),
             node("Cast", ["whole"], ["s"], to=TensorProto.INT64),
             node("Expand", ["x", "s"], ["big"]),
-            root=np.float32([side]),
+            root=np.array([side], np.float32),
         ),
     }

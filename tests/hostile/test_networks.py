@@ -11,19 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-
-from boneage_roi.detection.runtime import Detector  # noqa: E402
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.onnx_check import LARGEST_SIDE, check_network  # noqa: E402
-from boneage_roi.onnx_session import LARGEST_INPUT, Network, open_session  # noqa: E402
-from boneage_roi.regional_models.runtime import RegionReader  # noqa: E402
-from boneage_roi.segmentation.runtime import Segmenter  # noqa: E402
-from boneage_roi.values import HandFrame, Radiograph  # noqa: E402
-from tests.bundles import DEFAULT_BUNDLE, needs_bundle  # noqa: E402
-from tests.hostile.networks import inner, large, model, node, takes  # noqa: E402
+from boneage_roi.detection.runtime import Detector
+from boneage_roi.errors import InputError
+from boneage_roi.onnx_check import LARGEST_SIDE, check_network
+from boneage_roi.onnx_session import LARGEST_INPUT, Network, open_session
+from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
+from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.segmentation.runtime import Segmenter
+from boneage_roi.values import HandFrame, Radiograph
+from tests.bundles import needs_bundle
+from tests.hostile.networks import inner, large, model, node, takes
 
 
 def external(tensor: Any) -> Any:
@@ -73,12 +72,14 @@ def dims(*sides: int) -> Any:
 
 
 def cut_to(end: int) -> Any:
-    return model([node("Slice", ["x", "from", "to"], ["y"])], {"from": np.int64([0]), "to": np.int64([end])})
+    return model(
+        [node("Slice", ["x", "from", "to"], ["y"])], {"from": np.array([0], np.int64), "to": np.array([end], np.int64)}
+    )
 
 
 def small() -> bytes:
     content: bytes = model(
-        [node("MaxPool", ["x"], ["y"], kernel_shape=[1])], {"s": np.int64([1, 2])}
+        [node("MaxPool", ["x"], ["y"], kernel_shape=[1])], {"s": np.array([1, 2], np.int64)}
     ).SerializeToString()
     return content
 
@@ -110,9 +111,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a long side": (lambda: dims(LARGEST_SIDE + 1), "a size that none needs"),
     "a long side among others": (lambda: dims(1, 2, 10**12), "a size that none needs"),
-    "a large shape": (lambda: model(weights={"s": np.int64([1, 10**9])}), "a size that none needs"),
+    "a large shape": (lambda: model(weights={"s": np.array([1, 10**9], np.int64)}), "a size that none needs"),
     "a large shape among many numbers": (
-        lambda: model(weights={"s": np.int64([1] * 99 + [10**9])}),
+        lambda: model(weights={"s": np.array([1] * 99 + [10**9], np.int64)}),
         "a size that none needs",
     ),
     "a large shape that is listed": (
@@ -145,13 +146,15 @@ def test_18_10_a_network_that_could_do_more_than_compute_is_refused(tmp_path: Pa
     "network",
     [
         lambda: model(),
-        lambda: model(weights={"w": np.ones((200, 300), np.float32), "side": np.int64([LARGEST_SIDE])}),
+        lambda: model(weights={"w": np.ones((200, 300), np.float32), "side": np.array([LARGEST_SIDE], np.int64)}),
         lambda: constant(value_ints=[1, 2, -1]),
         lambda: model(
-            [node("Slice", ["x", "from", "to"], ["y"])], {"from": np.int64([0]), "to": np.int64([2**63 - 1])}
+            [node("Slice", ["x", "from", "to"], ["y"])],
+            {"from": np.array([0], np.int64), "to": np.array([2**63 - 1], np.int64)},
         ),
         lambda: model(
-            [node("Slice", ["x", "from", "to"], ["y"])], {"from": np.int64([0]), "to": np.int64([2**31 - 1])}
+            [node("Slice", ["x", "from", "to"], ["y"])],
+            {"from": np.array([0], np.int64), "to": np.array([2**31 - 1], np.int64)},
         ),
     ],
 )
@@ -231,7 +234,7 @@ def test_any_bytes_are_let_through_or_refused(data: bytes) -> None:
 @settings(max_examples=300, deadline=20_000)
 def test_a_network_with_bytes_changed_is_let_through_or_refused(data: st.DataObject) -> None:
     whole = bytearray(
-        model([node("MaxPool", ["x"], ["y"], kernel_shape=[1])], {"s": np.int64([1, 2])}).SerializeToString()
+        model([node("MaxPool", ["x"], ["y"], kernel_shape=[1])], {"s": np.array([1, 2], np.int64)}).SerializeToString()
     )
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
@@ -253,7 +256,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from boneage_roi import onnx_session
-from boneage_roi.detection.runtime import Detector  # noqa: E402
+from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
 onnx_session.MOST_MEMORY = 512 * 2**20
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

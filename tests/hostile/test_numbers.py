@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ class NoNumbers(ToyPredictor):
 
 def test_18_2_no_sink_writes_what_is_no_number(folder: Path) -> None:  # noqa: F811
     items = list_inputs(folder / "a.png")
-    (outcome,) = predict_files(NoNumbers(), items)
+    (outcome,) = predict_files(cast(BoneAgeReader, NoNumbers()), items)
     assert outcome.status == "error"
     assert "not finite" in outcome.message
     assert result_row(outcome, REGIONS)["bone_age_months"] == ""

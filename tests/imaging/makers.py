@@ -15,7 +15,7 @@ from PIL import Image
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from boneage_roi.imaging.intensity import stretch
 
@@ -26,7 +26,7 @@ def ramp(levels: int = 256) -> NDArray[np.uint16]:
     """Grey values that grow to the right and downwards, so that turning, flipping and rounding all show."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     values = (2 * rows + columns) / (2 * (HEIGHT - 1) + WIDTH - 1)
-    return np.rint(values * (levels - 1)).astype(np.uint16)
+    return np.asarray(np.rint(values * (levels - 1)), dtype=np.uint16)
 
 
 EXPECTED = stretch(ramp(65536))
@@ -86,7 +86,7 @@ def tiff(*pages: NDArray[Any], tags: Sequence[Mapping[int, int]] = (), order: st
             data += struct.pack(order + "HH", tag, 4) + struct.pack(number, 1)
             data += struct.pack(order + "I", value).ljust(size, b"\0")
         data += struct.pack(number, pixels + page.nbytes if place + 1 < len(pages) else 0)
-        data += page.astype(page.dtype.newbyteorder(order)).tobytes()
+        data += page.astype(page.dtype.newbyteorder(">" if order == ">" else "<")).tobytes()
     return data
 
 
@@ -141,7 +141,7 @@ def compressed(dataset: Dataset, syntax: str, frame: bytes) -> Dataset:
     dataset.PixelData = encapsulate([frame])
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     return dataset
 
 

@@ -15,6 +15,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.fileset import FileSet
 from pydicom.uid import (
     JPEG2000,
+    UID,
     BasicTextSRStorage,
     DeflatedExplicitVRLittleEndian,
     EncapsulatedPDFStorage,
@@ -52,7 +53,7 @@ from tests.imaging.makers import (
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns of what these files are made for
 
 DEEP = ramp(4096)
-RGB: dict[str, object] = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "RGB"}
+RGB: dict[str, Any] = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "RGB"}
 
 
 @pytest.fixture
@@ -97,18 +98,18 @@ def test_presentation_shape(read: Read, photometric: str, shape: str, turned: bo
 
 
 @pytest.mark.parametrize("rescale", [{}, {"RescaleSlope": 1, "RescaleIntercept": 0}])
-def test_window_clips(read: Read, rescale: dict[str, object]) -> None:
+def test_window_clips(read: Read, rescale: dict[str, Any]) -> None:
     pixels = read(header(DEEP, WindowCenter=2048, WindowWidth=1024, **rescale)).pixels
     np.testing.assert_allclose(pixels, stretch(DEEP.clip(1536, 2560)), atol=2e-3)
 
 
 def test_window_is_in_rescaled_units(read: Read) -> None:
-    window = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 3096, "WindowWidth": 2048}
+    window: dict[str, Any] = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 3096, "WindowWidth": 2048}
     np.testing.assert_allclose(read(header(DEEP, **window)).pixels, stretch(DEEP.clip(1536, 2560)), atol=2e-3)
 
 
 def test_negative_slope_turns_once(read: Read) -> None:
-    window = {"RescaleSlope": -1, "RescaleIntercept": 4095, "WindowCenter": 2048, "WindowWidth": 1024}
+    window: dict[str, Any] = {"RescaleSlope": -1, "RescaleIntercept": 4095, "WindowCenter": 2048, "WindowWidth": 1024}
     pixels = read(header(4095 - DEEP, **window)).pixels
     np.testing.assert_allclose(pixels, stretch(DEEP.clip(1536, 2560)), atol=2e-3)
 
@@ -124,19 +125,19 @@ def test_of_several_windows_the_first(read: Read) -> None:
 
 
 def test_exact_window(read: Read) -> None:
-    window = {"WindowCenter": 2048, "WindowWidth": 1024, "VOILUTFunction": "LINEAR_EXACT"}
+    window: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 1024, "VOILUTFunction": "LINEAR_EXACT"}
     np.testing.assert_allclose(read(header(DEEP, **window)).pixels, stretch(DEEP.clip(1536, 2560)), atol=1e-3)
 
 
 def test_sigmoid_window(read: Read) -> None:
-    window = {"WindowCenter": 2048, "WindowWidth": 1024, "VOILUTFunction": "SIGMOID"}
+    window: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 1024, "VOILUTFunction": "SIGMOID"}
     expected = stretch(1 / (1 + np.exp(-4 * (DEEP - 2048.0) / 1024)))
     np.testing.assert_allclose(read(header(DEEP, **window)).pixels, expected, atol=1e-3)
 
 
 def test_turned_with_a_window(read: Read) -> None:
     """The window is in stored units and comes before MONOCHROME1 is turned."""
-    attributes = {"WindowCenter": 1000, "WindowWidth": 1024, "PhotometricInterpretation": "MONOCHROME1"}
+    attributes: dict[str, Any] = {"WindowCenter": 1000, "WindowWidth": 1024, "PhotometricInterpretation": "MONOCHROME1"}
     pixels = read(header(4095 - DEEP, **attributes)).pixels
     np.testing.assert_allclose(pixels, stretch(DEEP.clip(4095 - 1512, 4095 - 488)), atol=3e-3)
 
@@ -152,7 +153,7 @@ def test_turned_with_a_window(read: Read) -> None:
         {"VOILUTSequence": [Dataset()]},
     ],
 )
-def test_unusable_window_is_as_good_as_none(read: Read, window: dict[str, object]) -> None:
+def test_unusable_window_is_as_good_as_none(read: Read, window: dict[str, Any]) -> None:
     np.testing.assert_allclose(read(header(DEEP, **window)).pixels, EXPECTED, atol=1e-3)
 
 
@@ -166,9 +167,9 @@ def test_unusable_window_is_as_good_as_none(read: Read, window: dict[str, object
     ],
     ids=["16", "8 in words", "8 in bytes"],
 )
-def test_voi_lut(read: Read, entries: NDArray[Any], rescale: dict[str, object]) -> None:
+def test_voi_lut(read: Read, entries: NDArray[Any], rescale: dict[str, Any]) -> None:
     table = lookup_table(entries, 0, 16 if entries.max() > 255 else 8)
-    window = {"WindowCenter": 50, "WindowWidth": 20}  # the table goes before
+    window: dict[str, Any] = {"WindowCenter": 50, "WindowWidth": 20}  # the table goes before
     pixels = read(header(DEEP, VOILUTSequence=[table], **window, **rescale)).pixels
     np.testing.assert_allclose(pixels, stretch(DEEP.clip(0, 2048)), atol=0.01)
 
@@ -183,9 +184,7 @@ def test_modality_lut(read: Read) -> None:
 @pytest.mark.parametrize(
     "padding", [{"PixelPaddingValue": -32768}, {"PixelPaddingValue": -30000, "PixelPaddingRangeLimit": -32768}]
 )
-def test_padding_is_dark_and_does_not_eat_the_contrast(
-    read: Read, photometric: str, padding: dict[str, object]
-) -> None:
+def test_padding_is_dark_and_does_not_eat_the_contrast(read: Read, photometric: str, padding: dict[str, Any]) -> None:
     stored = DEEP.astype(np.int16)
     stored[:, :10] = -32768
     pixels = read(header(stored, 16, PhotometricInterpretation=photometric, **padding)).pixels
@@ -206,7 +205,7 @@ def test_unused_bits_and_overlays_are_left_out(read: Read, signed: bool) -> None
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
-def test_uncompressed(read: Read, syntax: str) -> None:
+def test_uncompressed(read: Read, syntax: UID) -> None:
     dataset = header(DEEP, VOILUTSequence=[lookup_table(np.arange(4096).astype(np.uint16), 0, 16)])
     dataset.file_meta.TransferSyntaxUID = syntax
     if syntax == ExplicitVRBigEndian:
@@ -265,7 +264,7 @@ def test_palette(read: Read) -> None:
     dataset = header(255 - GREY, 8, PhotometricInterpretation="PALETTE COLOR")
     for colour in ("Red", "Green", "Blue"):
         setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
-        setattr(dataset, f"{colour}PaletteColorLookupTableData", np.arange(255, -1, -1, np.uint16).tobytes())
+        setattr(dataset, f"{colour}PaletteColorLookupTableData", np.arange(255, -1, -1, dtype=np.uint16).tobytes())
         dataset[f"{colour}PaletteColorLookupTableDescriptor"].VR = "US"
     np.testing.assert_allclose(read(dataset).pixels, EXPECTED, atol=0.01)
 
@@ -303,7 +302,7 @@ def test_excess_pixel_data_is_left_out(read: Read) -> None:
     ],
 )
 def test_pixels_become_square(
-    read: Read, spacing: dict[str, object], shape: tuple[int, int], known: tuple[float, float] | None
+    read: Read, spacing: dict[str, Any], shape: tuple[int, int], known: tuple[float, float] | None
 ) -> None:
     radiograph = read(header(DEEP, **spacing))
     assert radiograph.pixels.shape == shape
@@ -311,7 +310,12 @@ def test_pixels_become_square(
 
 
 def test_header_facts(read: Read) -> None:
-    facts = {"PatientSex": "M", "PatientAge": "009Y", "ImageLaterality": "L", "ImagerPixelSpacing": [0.15, 0.15]}
+    facts: dict[str, Any] = {
+        "PatientSex": "M",
+        "PatientAge": "009Y",
+        "ImageLaterality": "L",
+        "ImagerPixelSpacing": [0.15, 0.15],
+    }
     radiograph = read(header(DEEP, **facts))
     assert (radiograph.sex, radiograph.chronological_age, radiograph.laterality) == ("M", 108, "L")
     assert radiograph.pixel_spacing == (0.15, 0.15)
@@ -350,12 +354,17 @@ def test_header_that_makes_no_sense_does_not_hide_the_image(tmp_path: Path) -> N
     ],
 )
 def test_age(read: Read, age: str, birth: str, months: float) -> None:
-    dates = {"PatientAge": age, "PatientBirthDate": birth, "StudyDate": "20200115"}
+    dates: dict[str, Any] = {"PatientAge": age, "PatientBirthDate": birth, "StudyDate": "20200115"}
     assert read(header(DEEP, **dates)).chronological_age == pytest.approx(months, abs=0.1)
 
 
 def test_dates_height_and_patient(read: Read) -> None:
-    facts = {"PatientBirthDate": "20100210", "StudyDate": "20200625", "PatientSize": "1.425", "PatientID": " P7 "}
+    facts: dict[str, Any] = {
+        "PatientBirthDate": "20100210",
+        "StudyDate": "20200625",
+        "PatientSize": "1.425",
+        "PatientID": " P7 ",
+    }
     radiograph = read(header(DEEP, **facts))
     assert (radiograph.birth_date, radiograph.study_date) == (date(2010, 2, 10), date(2020, 6, 25))
     assert (radiograph.height_cm, radiograph.patient) == (142.5, "P7")
@@ -415,7 +424,7 @@ def refusal(read: Read, dataset: Dataset) -> str:
         ({"PixelSpacing": [900, 0.001]}, "too large"),
     ],
 )
-def test_errors_are_one_line(read: Read, attributes: dict[str, object], message: str) -> None:
+def test_errors_are_one_line(read: Read, attributes: dict[str, Any], message: str) -> None:
     assert message in refusal(read, header(DEEP, **attributes))
 
 

@@ -27,8 +27,8 @@ def drawn_hand(angle: float, forearm: int = 120, inverted: bool = False) -> tupl
         cv2.line(bones, (x, y - 10), tip, 1, 12)
     pixels = np.where(bones > 0, 0.85, 0.35 * mask).astype(np.float32)
     turn = cv2.getRotationMatrix2D((SHAPE[1] / 2, SHAPE[0] / 2), -angle, 0.8)
-    mask = cv2.warpAffine(mask, turn, SHAPE[::-1], flags=cv2.INTER_NEAREST)
-    pixels = cv2.warpAffine(pixels, turn, SHAPE[::-1])
+    mask = np.asarray(cv2.warpAffine(mask, turn, SHAPE[::-1], flags=cv2.INTER_NEAREST), np.uint8)
+    pixels = np.asarray(cv2.warpAffine(pixels, turn, SHAPE[::-1]), np.float32)
     wrist, knuckle = (tuple(turn @ [*point, 1]) for point in (WRIST, MIDDLE_MCP))
     return Radiograph(1 - pixels if inverted else pixels), HandMask(mask.astype(bool), wrist, knuckle, 1.0)
 

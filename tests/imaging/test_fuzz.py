@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -41,14 +43,19 @@ from tests.imaging.makers import (
 )
 
 DEEP = ramp(4096)
-PATIENT = {"PatientName": "Secret^Name", "PatientID": "SecretId", "PatientSex": "F", "PatientAge": "010Y"}
+PATIENT: dict[str, Any] = {
+    "PatientName": "Secret^Name",
+    "PatientID": "SecretId",
+    "PatientSex": "F",
+    "PatientAge": "010Y",
+}
 
 
 def dicom_in(syntax: str) -> bytes:
     dataset = header(DEEP, WindowCenter=2048, WindowWidth=4096, PixelSpacing=[0.15, 0.15], **PATIENT)
     if syntax in (RLELossless, JPEG2000Lossless):
         dataset.compress(syntax)
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     if syntax == ExplicitVRBigEndian:
         dataset.set_original_encoding(False, False)
     return dicom(dataset)

@@ -2,22 +2,21 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import timm
+import torch
 
-torch = pytest.importorskip("torch")
-
-import timm  # noqa: E402
-
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.learning.backbones import lite_network, packaged_weights, timm_network  # noqa: E402
+from boneage_roi.errors import InputError
+from boneage_roi.learning.backbones import lite_network, packaged_weights, timm_network
 
 NAME = "timm/resnet10t"
 
 
 def test_weights_of_a_file_for_colours_are_summed_for_grey(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    colours = timm.create_model("resnet10t", num_classes=5)
+    colours: Any = timm.create_model("resnet10t", num_classes=5)
     torch.save({"state_dict": colours.state_dict()}, tmp_path / "weights.pth")
     grey = timm_network(NAME, str(tmp_path / "weights.pth"), (32, 32))
     image = torch.rand(1, 1, 32, 32)
@@ -36,7 +35,7 @@ class Bomb:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.path),)
 
 

@@ -1,10 +1,9 @@
 """The fast depthwise convolution is a depthwise convolution."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from boneage_roi.learning.depthwise import DepthwiseConv  # noqa: E402
+from boneage_roi.learning.depthwise import DepthwiseConv
 
 
 @pytest.mark.parametrize("kernel", [3, 5])

@@ -3,21 +3,20 @@
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
+import lightning
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch.utils.data import Dataset
 
-torch = pytest.importorskip("torch")
-
-import lightning  # noqa: E402
-import numpy as np  # noqa: E402
-from torch.utils.data import Dataset  # noqa: E402
-
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.learning.fitting import fit, one_cycle, shuffled  # noqa: E402
+from boneage_roi.errors import InputError
+from boneage_roi.learning.fitting import fit, one_cycle, shuffled
 
 
-class Noisy(Dataset):
+class Noisy(Dataset[torch.Tensor]):
     """Numbers that are disturbed anew every time, by a generator of the data set's own."""
 
     def __init__(self) -> None:
@@ -45,15 +44,15 @@ class Toy(lightning.LightningModule):
             raise InterruptedError("killed")
 
     def training_step(self, batch: torch.Tensor, _: int) -> torch.Tensor:
-        loss = (self.network(batch) - batch[:, :1]).abs().mean()
+        loss: torch.Tensor = (self.network(batch) - batch[:, :1]).abs().mean()
         self.log("mae", loss, on_step=False, on_epoch=True)
         return loss
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> Any:
         return one_cycle(self, 1e-2, weight_decay=0.1)
 
 
-def train(folder: Path, *, die_at: int = 99, told: list | None = None) -> dict[str, torch.Tensor]:
+def train(folder: Path, *, die_at: int = 99, told: list[tuple[Any, ...]] | None = None) -> dict[str, torch.Tensor]:
     module = Toy(die_at)
     progress = (lambda *words: told.append(words)) if told is not None else None
     batches = shuffled(Noisy(), 4)
@@ -79,7 +78,7 @@ def test_curves_are_kept_and_drawn(tmp_path: Path) -> None:
 
 
 def test_progress_moves_with_every_batch(tmp_path: Path) -> None:
-    told: list = []
+    told: list[tuple[Any, ...]] = []
     train(tmp_path, told=told)
     assert {title for title, *_ in told} == {"round1 (4 epochs)"}
     assert [done for _, done, _ in told] == list(range(13))
@@ -90,7 +89,7 @@ class Bomb:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.path),)
 
 

@@ -13,7 +13,7 @@ from boneage_roi.pipeline.inputs import Item
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, RegionBox, RegionReading
 from tests.imaging.makers import dicom, header, ramp
 
-CHILD = {
+CHILD: dict[str, Any] = {
     "PatientName": "Test^Child",
     "PatientID": "C1",
     "PatientBirthDate": "20100101",

@@ -72,7 +72,9 @@ def test_other_readers_take_it(tmp_path: Path, bundle: Bundle) -> None:
     study(tmp_path / "hand.dcm")
     observation, report = resources(tmp_path, outcome(tmp_path / "hand.dcm"), bundle)
     assert Observation.model_validate(observation).status == "preliminary"
-    assert DiagnosticReport.model_validate(report).code.coding[0].code == "37362-1"
+    coding = DiagnosticReport.model_validate(report).code.coding
+    assert coding
+    assert coding[0].code == "37362-1"
     with pytest.raises(ValueError, match="status"):
         Observation.model_validate({key: value for key, value in observation.items() if key != "status"})
 

@@ -16,7 +16,7 @@ RADIOGRAPH = Radiograph(np.full((HEIGHT, WIDTH), 0.3, np.float32))
 
 
 def turned_frame(angle: float) -> HandFrame:
-    to_frame = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), angle, 0.5)
+    to_frame = np.asarray(cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), angle, 0.5), np.float64)
     return HandFrame(np.zeros((512, 416), np.uint8), to_frame)
 
 

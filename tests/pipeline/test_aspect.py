@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("onnx")
-
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, Bundle, write_bundle_manifest
 from boneage_roi.pipeline.reader import BoneAgeReader

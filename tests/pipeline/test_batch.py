@@ -4,7 +4,7 @@ import csv
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from boneage_roi.outputs.results import result_sink
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import Outcome, analyse_files, predict_files
 from boneage_roi.pipeline.inputs import Item, filler, list_inputs
+from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.quality.gate import Verdict
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading
 
@@ -50,6 +51,10 @@ class ToyPredictor:
         return BoneAge(100.0, 88.5, 111.5, sex, (reading,), "toy", ("inverted", "phalanx not found"))
 
 
+def toy_reader() -> BoneAgeReader:
+    return cast(BoneAgeReader, ToyPredictor())
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     ramp = np.linspace(0, 255, 100 * 80).reshape(100, 80).astype(np.uint8)
@@ -62,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 def test_bad_inputs_become_rows_and_the_others_go_on(folder: Path) -> None:
     (folder / "broken.png").write_text("no image")
     items = list_inputs([folder / "crash.png", folder / "nowhere.png", folder / "broken.png", folder / "a.png"])
-    rows = [result_row(outcome, REGIONS) for outcome in predict_files(ToyPredictor(), filler(sex="F")(items))]
+    rows = [result_row(outcome, REGIONS) for outcome in predict_files(toy_reader(), filler(sex="F")(items))]
     assert [row["status"] for row in rows] == ["error", "error", "error", "ok"]
     assert "RuntimeError: first line second line" in rows[0]["message"]
     assert "no such file" in rows[1]["message"]
@@ -71,7 +76,7 @@ def test_bad_inputs_become_rows_and_the_others_go_on(folder: Path) -> None:
 
 
 def test_row_and_json_say_the_same(folder: Path) -> None:
-    (outcome,) = predict_files(ToyPredictor(), filler(sex="F")(list_inputs([folder / "a.png"])))
+    (outcome,) = predict_files(toy_reader(), filler(sex="F")(list_inputs([folder / "a.png"])))
     row, record = result_row(outcome, REGIONS), result_record(outcome, REGIONS)
     assert (row["bone_age_months"], row["lower"], row["upper"], row["sex"]) == (100.0, 88.5, 111.5, "F")
     assert row["carpal_age"] == record["regions"]["carpal"] == pytest.approx(90)
@@ -85,7 +90,7 @@ def test_row_and_json_say_the_same(folder: Path) -> None:
 def test_a_rejected_image_has_reasons_and_no_age(folder: Path) -> None:
     (folder / "a.png").rename(folder / "chest.png")
     items = list_inputs([folder / "chest.png", folder / "b.png"])
-    rejected, read = predict_files(ToyPredictor(), filler(sex="F")(items))
+    rejected, read = predict_files(toy_reader(), filler(sex="F")(items))
     row, record = result_row(rejected, REGIONS), result_record(rejected, REGIONS)
     assert row["status"] == row["quality"] == record["status"] == record["quality"] == "rejected"
     assert row["bone_age_months"] == row["carpal_age"] == ""
@@ -101,7 +106,7 @@ def test_a_folder_uses_its_manifest(folder: Path) -> None:
     (folder / "manifest.csv").write_text("path,sex,boneage\nb.png,male,100\n")
     items = list_inputs([folder])
     assert [(Path(item.path).name, item.sex) for item in items] == [("b.png", "M"), ("a.png", None)]
-    outcomes = list(predict_files(ToyPredictor(), filler(sex="F")(items)))
+    outcomes = list(predict_files(toy_reader(), filler(sex="F")(items)))
     assert [outcome.bone_age and outcome.bone_age.sex for outcome in outcomes] == ["M", "F"]
 
 
@@ -140,7 +145,7 @@ def test_overlays_of_images_with_one_name_do_not_overwrite_each_other(folder: Pa
 
 
 def test_boxes_come_back_in_radiograph_pixels(folder: Path) -> None:
-    (outcome,) = analyse_files(ToyPredictor(), list_inputs([folder / "a.png"]))
+    (outcome,) = analyse_files(toy_reader(), list_inputs([folder / "a.png"]))
     (row,) = box_rows(outcome)
     assert row["region"] == "carpal"
     assert [row[name] for name in ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")] == [10, 20, 30, 20, 30, 40, 10, 40]
@@ -148,7 +153,7 @@ def test_boxes_come_back_in_radiograph_pixels(folder: Path) -> None:
 
 def test_a_rejected_image_keeps_what_was_found_in_it(folder: Path) -> None:
     (folder / "a.png").rename(folder / "chest.png")
-    (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "chest.png"]))
+    (outcome,) = predict_files(toy_reader(), list_inputs([folder / "chest.png"]))
     assert outcome.analysis is not None
     assert (outcome.status, outcome.bone_age) == ("rejected", None)
     assert bone_age_overlay(outcome) is None
@@ -160,13 +165,13 @@ def test_what_opencv_says_is_not_quoted(folder: Path, monkeypatch: pytest.Monkey
         raise AssertionError
 
     monkeypatch.setattr(ToyPredictor, "analyse", analyse)
-    (outcome,) = predict_files(ToyPredictor(), list_inputs([folder / "a.png"]))
+    (outcome,) = predict_files(toy_reader(), list_inputs([folder / "a.png"]))
     assert outcome.message == f"{folder / 'a.png'}: OpenCV fails in resize; export the radiograph again"
 
 
 def run(items: list[Item], *sinks: Any) -> None:
     with opened(sinks) as write:
-        for outcome in predict_files(ToyPredictor(), items):
+        for outcome in predict_files(toy_reader(), items):
             write(outcome)
 
 

@@ -118,8 +118,9 @@ def test_without_spoiled_images_nothing_is_rejected_as_spoiled() -> None:
 
 def test_few_hands_learnt_from_are_rejected(gate: Gate) -> None:
     table = images()
-    rows = table.drop(columns="kind").to_dict("records")
-    rejected = pd.Series([bool(gate.judge(row).rejections) for row in rows]).groupby(table.kind).mean()
+    measures = table.drop(columns="kind").astype(float)
+    verdicts = [gate.judge({str(name): value for name, value in row.items()}) for _, row in measures.iterrows()]
+    rejected = pd.Series([float(bool(verdict.rejections)) for verdict in verdicts]).groupby(table.kind).mean()
     assert rejected["hand"] == 0
     assert rejected["noise"] > 0.99
     assert rejected["pair"] == 1

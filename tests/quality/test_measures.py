@@ -1,6 +1,7 @@
 """What the gate is told of an image."""
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ HEIGHT, WIDTH = 200, 160
 FOUND = detected(REGIONS)
 
 
-def hand(**changes: object) -> Analysis:
+def hand(**changes: Any) -> Analysis:
     """An upright hand of 60 x 120 pixels: wrist at row 150, middle knuckle at row 100, forearm to the lower edge."""
     pixels = np.zeros((HEIGHT, WIDTH), bool)
     pixels[30:150, 50:110] = True
@@ -98,7 +99,9 @@ def jpeg(quality: int) -> np.ndarray:
     random = np.random.default_rng(0)
     greys = hand().radiograph.pixels * 60 + cv2.GaussianBlur(random.normal(0, 20, (HEIGHT, WIDTH)), (0, 0), 3)
     data = cv2.imencode(".jpg", greys.clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) / 255)
+    pixels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    assert pixels is not None
+    return np.asarray(pixels / 255)
 
 
 def test_blocks_show_in_a_coarse_jpeg_wherever_its_grid_lies() -> None:

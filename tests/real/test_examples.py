@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import RSNA, requires_rsna
+from tests.pictures import read_picture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAMPLE = 12
@@ -18,7 +19,7 @@ def local_contrast(image: np.ndarray) -> np.ndarray:
     """What is left without exposure and the outline of the hand, in which all hands are alike."""
     grey = image.astype(np.float32)
     centred = grey - cv2.GaussianBlur(grey, (0, 0), 8)
-    return centred / (np.sqrt(cv2.GaussianBlur(centred**2, (0, 0), 12)) + 5)
+    return np.asarray(centred / (np.sqrt(cv2.GaussianBlur(centred**2, (0, 0), 12)) + 5))
 
 
 def aligned_correlations(example: np.ndarray, source: np.ndarray) -> tuple[float, float]:
@@ -35,27 +36,27 @@ def aligned_correlations(example: np.ndarray, source: np.ndarray) -> tuple[float
     return grey, contrast
 
 
-def test_every_example_was_made_from_at_least_25_hands():
+def test_every_example_was_made_from_at_least_25_hands() -> None:
     manifest = pd.read_csv(EXAMPLES / "manifest.csv")
     assert set(manifest["path"]) == {path.name for path in EXAMPLES.glob("*.png")}
     assert manifest.groupby("sex").size().to_dict() == {"F": 5, "M": 5}
     assert manifest["hands"].min() >= 25
 
 
-def test_examples_are_small_and_have_a_blank_background():
+def test_examples_are_small_and_have_a_blank_background() -> None:
     paths = sorted(EXAMPLES.glob("*.png"))
     assert sum(path.stat().st_size for path in paths) < 2.5e6
     for path in paths:
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        image = read_picture(path, cv2.IMREAD_UNCHANGED)
         assert image.dtype == np.uint8
         assert image.ndim == 2
         assert image[:20].max() == 0
         assert image[:500, :10].max() == 0
 
 
-def test_an_image_is_recognised_in_a_changed_copy_of_itself():
+def test_an_image_is_recognised_in_a_changed_copy_of_itself() -> None:
     """The measure of the next test would find a patient's image only turned, scaled and brightened."""
-    example = cv2.imread(str(min(EXAMPLES.glob("*.png"))), cv2.IMREAD_GRAYSCALE)
+    example = read_picture(min(EXAMPLES.glob("*.png")), cv2.IMREAD_GRAYSCALE)
     turned = cv2.warpAffine(example, cv2.getRotationMatrix2D((280, 350), 4, 0.95), example.shape[::-1])
     brightened = (255 * (turned / 255) ** 0.8).astype(np.uint8)
     grey, contrast = aligned_correlations(example, brightened)
@@ -64,7 +65,7 @@ def test_an_image_is_recognised_in_a_changed_copy_of_itself():
 
 
 @requires_rsna
-def test_no_single_radiograph_is_shown(monkeypatch: pytest.MonkeyPatch):
+def test_no_single_radiograph_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("scipy")
     monkeypatch.syspath_prepend(EXAMPLES)
     from hand_atlas import Atlas, similarity
@@ -74,7 +75,7 @@ def test_no_single_radiograph_is_shown(monkeypatch: pytest.MonkeyPatch):
     labels = pd.read_csv(RSNA / "labels.csv", index_col="id").dropna(subset=["width", "height"])
     atlas = Atlas.of(RSNA, labels)
     for row in pd.read_csv(EXAMPLES / "manifest.csv").to_dict("records")[::3]:
-        example = cv2.imread(str(EXAMPLES / row["path"]), cv2.IMREAD_GRAYSCALE)
+        example = read_picture(EXAMPLES / row["path"], cv2.IMREAD_GRAYSCALE)
         places, _ = atlas.landmarks(example)
         hands = find_hands(RSNA, labels[labels["male"] == (row["sex"] == "M")], row["boneage"], atlas)
         scores = []

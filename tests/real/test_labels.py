@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from boneage_roi.detection.joints import (
-    CORNERS,
     FINGER_JOINTS,
     POINTS,
     JointNamer,
@@ -19,7 +18,7 @@ from boneage_roi.detection.joints import (
 )
 from boneage_roi.detection.labels import ROW, _place, annotated_hands, build_labels
 from boneage_roi.regions import REGIONS
-from boneage_roi.runs.artefacts import FrameCache
+from boneage_roi.runs.artefacts import CORNERS, FrameCache
 from boneage_roi.runs.run import Run
 
 AGREEMENT = 0.01

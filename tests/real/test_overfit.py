@@ -6,25 +6,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from boneage_roi.detection.dataset import write_dataset  # noqa: E402
-from boneage_roi.detection.labels import build_labels  # noqa: E402
-from boneage_roi.detection.model import open_yolo  # noqa: E402
-from boneage_roi.fusion.layer import LayerTraining, build_layer  # noqa: E402
-from boneage_roi.fusion.train import load_hands  # noqa: E402
-from boneage_roi.regional_models.dataset import RegionDataset  # noqa: E402
-from boneage_roi.regional_models.networks import build_network  # noqa: E402
-from boneage_roi.regional_models.train import RegionTraining  # noqa: E402
-from boneage_roi.regional_models.train import load_samples as load_crops  # noqa: E402
-from boneage_roi.regions import REGIONS  # noqa: E402
-from boneage_roi.runs.run import Run  # noqa: E402
-from boneage_roi.segmentation.dataset import HandDataset  # noqa: E402
-from boneage_roi.segmentation.model import HandUNet  # noqa: E402
-from boneage_roi.segmentation.train import _LitSegmenter  # noqa: E402
-from boneage_roi.segmentation.train import load_samples as load_outlines  # noqa: E402
-from tests.real.tiny import keep_boxes, label_boxes  # noqa: E402
+from boneage_roi.detection.dataset import write_dataset
+from boneage_roi.detection.labels import build_labels
+from boneage_roi.detection.model import open_yolo
+from boneage_roi.fusion.layer import LayerTraining, build_layer
+from boneage_roi.fusion.train import load_hands
+from boneage_roi.regional_models.dataset import RegionDataset
+from boneage_roi.regional_models.networks import build_network
+from boneage_roi.regional_models.train import RegionTraining
+from boneage_roi.regional_models.train import load_samples as load_crops
+from boneage_roi.regions import REGIONS
+from boneage_roi.runs.run import Run
+from boneage_roi.segmentation.dataset import HandDataset
+from boneage_roi.segmentation.model import HandUNet
+from boneage_roi.segmentation.train import _LitSegmenter
+from boneage_roi.segmentation.train import load_samples as load_outlines
+from tests.real.tiny import keep_boxes, label_boxes
 
 Batch = tuple[torch.Tensor, ...]
 
@@ -39,7 +38,7 @@ def losses(
     for _ in range(steps):
         optimizer.zero_grad()
         loss = step(batch, 0)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         values.append(float(loss.detach()))
     return values

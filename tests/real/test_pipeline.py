@@ -1,6 +1,7 @@
 """From a data set to a bundle that predicts, on sixty real hands: nothing is learnt, everything has to run."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,22 +33,31 @@ def held_out(run: Run, count: int) -> list[tuple[str, Radiograph]]:
     """Radiographs of hands that no stage has seen."""
     hands = run.manifest.query("split == 'test'").head(count)
     return [
-        (hand.id, read_radiograph(hand.path, sex=hand.sex, native_size=(int(hand.width), int(hand.height))))
-        for hand in hands.itertuples()
+        (
+            hand["id"],
+            read_radiograph(hand["path"], sex=hand["sex"], native_size=(int(hand["width"]), int(hand["height"]))),
+        )
+        for hand in hands.to_dict("records")
     ]
+
+
+def metrics(run: Run, stage: str) -> dict[str, Any]:
+    measured = run.metrics(stage)
+    assert measured, stage
+    return measured
 
 
 def test_every_stage_leaves_its_metrics(tiny_run: Run) -> None:
     for stage in ("segmenter", "detector", *(f"regions/{region}" for region in REGIONS), "fusion"):
-        assert tiny_run.metrics(stage), stage
-    assert 0 <= tiny_run.metrics("segmenter")["iou"] <= 1
-    assert tiny_run.metrics("detector")["found"]["hands"] == (tiny_run.manifest.split == "test").sum()
-    assert tiny_run.metrics("fusion")["hands"] >= 5
+        assert metrics(tiny_run, stage)
+    assert 0 <= metrics(tiny_run, "segmenter")["iou"] <= 1
+    assert metrics(tiny_run, "detector")["found"]["hands"] == (tiny_run.manifest.split == "test").sum()
+    assert metrics(tiny_run, "fusion")["hands"] >= 5
 
 
 def test_region_models_train_on_train_and_read_fusion(tiny_run: Run) -> None:
     counts = tiny_run.manifest.split.value_counts()
-    measured = tiny_run.metrics(f"regions/{'hand'}")
+    measured = metrics(tiny_run, f"regions/{'hand'}")
     assert measured["train_images"] == counts["train"]
     assert measured["hands"] == counts["fusion"]
     readings = read_readings(tiny_run)

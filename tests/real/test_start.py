@@ -3,16 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from boneage_roi.configs.schema import RoundConfig, SegmenterConfig  # noqa: E402
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.files import write_atomically  # noqa: E402
-from boneage_roi.learning.onnx_export import load_onnx  # noqa: E402
-from boneage_roi.regional_models.networks import build_network  # noqa: E402
-from boneage_roi.runs.run import Run  # noqa: E402
-from boneage_roi.training.stages import detector_stage, region_stage, segmenter_stage  # noqa: E402
+from boneage_roi.configs.schema import RoundConfig, SegmenterConfig
+from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
+from boneage_roi.learning.onnx_export import load_onnx
+from boneage_roi.regional_models.networks import build_network
+from boneage_roi.runs.run import Run
+from boneage_roi.training.stages import detector_stage, region_stage, segmenter_stage
 
 
 @pytest.fixture

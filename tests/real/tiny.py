@@ -63,7 +63,10 @@ def write_tiny_dataset(folder: Path) -> Path:
 def label_boxes(labels: pd.DataFrame) -> dict[str, list[RegionBox]]:
     """Built labels as if a detector had found them."""
     return {
-        str(key): [RegionBox(row.region, (row.xmin, row.ymin, row.xmax, row.ymax), 0.9) for row in rows.itertuples()]
+        str(key): [
+            RegionBox(row["region"], (row["xmin"], row["ymin"], row["xmax"], row["ymax"]), 0.9)
+            for row in rows.to_dict("records")
+        ]
         for key, rows in labels.groupby("id")
     }
 

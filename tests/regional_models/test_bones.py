@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from boneage_roi.errors import InputError
+from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
 from boneage_roi.pipeline.reader import load
 from boneage_roi.regional_models.bones import (
     BONES,
@@ -22,7 +23,7 @@ from boneage_roi.regional_models.bones import (
 from boneage_roi.regional_models.crops import SIX_VIEWS
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.values import BoneReading, HandFrame, RegionBox
-from tests.bundles import DEFAULT_BUNDLE, EXAMPLES, needs_bundle
+from tests.bundles import EXAMPLES, needs_bundle
 
 BOX = RegionBox("epiphysis", (0, 0, 9, 9), 0.9)
 PLATES = ("MCP2", "MCP3", "PIP2", "PIP3", "DIP2", "ulna")

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
 from boneage_roi.regional_models.crops import SIX_VIEWS, cut_crops
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.values import HandFrame, RegionBox, RegionReading
-from tests.bundles import DEFAULT_BUNDLE, needs_bundle
+from tests.bundles import needs_bundle
 
 NETWORK = DEFAULT_BUNDLE / "regions" / "epiphysis.onnx"
 SIZE, MARGIN = (48, 48), 0.1
@@ -20,9 +21,9 @@ def a_frame() -> tuple[HandFrame, list[RegionBox]]:
     """Blots as smooth as an image, and three boxes in it."""
     random = np.random.default_rng(0)
     pixels = cv2.GaussianBlur(random.integers(0, 255, (512, 416), np.uint8), (0, 0), 4)
-    pixels = np.asarray(cv2.normalize(pixels, None, 0, 255, cv2.NORM_MINMAX), np.uint8)
+    pixels = cv2.normalize(pixels, np.empty_like(pixels), 0, 255, cv2.NORM_MINMAX)
     corners = [(60, 80, 100, 120), (200, 90, 240, 130), (300, 250, 350, 300)]
-    return HandFrame(pixels, np.eye(2, 3)), [RegionBox("epiphysis", box, 0.9) for box in corners]
+    return HandFrame(np.asarray(pixels, np.uint8), np.eye(2, 3)), [RegionBox("epiphysis", box, 0.9) for box in corners]
 
 
 def mirrored(frame: HandFrame, boxes: list[RegionBox]) -> tuple[HandFrame, list[RegionBox]]:

@@ -14,7 +14,8 @@ from boneage_roi.reports import evaluate as module
 from boneage_roi.reports import plots
 from boneage_roi.reports.evaluate import evaluate
 from boneage_roi.reports.plots import PLOTS, draw_plots
-from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, RegionBox, RegionReading
+from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading, Sex
+from tests.pictures import read_picture
 
 
 class FakePredictor:
@@ -26,12 +27,12 @@ class FakePredictor:
         self.bundle = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake", aspect=None))
         self.regions = ("hand", "carpal")
 
-    def analyse(self, radiograph):
+    def analyse(self, radiograph: Radiograph) -> Analysis:
         mask = HandMask(np.ones(radiograph.pixels.shape, np.bool_), (36, 60), (36, 30), 1)
         frame = HandFrame(np.zeros((64, 64), np.uint8), np.eye(2, 3))
         return Analysis(radiograph, mask, frame, (RegionBox("carpal", (10, 10, 40, 40), 0.9),))
 
-    def read(self, analysis, sex=None):
+    def read(self, analysis: Analysis, sex: Sex | None = None) -> BoneAge:
         radiograph = analysis.radiograph
         self.seen.append(Path(radiograph.source).name)
         age = 50 + float(Path(radiograph.source).stem)
@@ -64,7 +65,7 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_report_counts_every_hand_and_names_the_failed_one(manifest: Path, tmp_path: Path):
+def test_report_counts_every_hand_and_names_the_failed_one(manifest: Path, tmp_path: Path) -> None:
     report = evaluate(manifest, None, output=tmp_path / "out")
     assert report.predictions["id"].tolist() == ["0", "10", "20", "30", "60"]
     overall = report.errors.iloc[0]
@@ -77,7 +78,7 @@ def test_report_counts_every_hand_and_names_the_failed_one(manifest: Path, tmp_p
     assert (hand["n"], hand["bias"]) == (4, 0.5)
 
 
-def test_report_files_are_there(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_report_files_are_there(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "draw_plots", draw_plots)
     report = evaluate(manifest, None, output=tmp_path / "out")
     table = pd.read_csv(tmp_path / "out/report.csv")
@@ -85,12 +86,12 @@ def test_report_files_are_there(manifest: Path, tmp_path: Path, monkeypatch: pyt
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == sorted(PLOTS)
 
 
-def test_only_the_split_asked_for(manifest: Path, tmp_path: Path):
+def test_only_the_split_asked_for(manifest: Path, tmp_path: Path) -> None:
     assert evaluate(manifest, None, split="train", output=tmp_path / "out").predictions["id"].tolist() == ["30"]
     assert len(evaluate(manifest, None, split="test", output=tmp_path / "two", limit=2).predictions) == 2
 
 
-def test_a_stopped_evaluation_goes_on(manifest: Path, tmp_path: Path):
+def test_a_stopped_evaluation_goes_on(manifest: Path, tmp_path: Path) -> None:
     whole = evaluate(manifest, None, output=tmp_path / "out").predictions
     path = tmp_path / "out/predictions.csv"
     lines = path.read_text().splitlines()
@@ -104,7 +105,7 @@ def test_a_stopped_evaluation_goes_on(manifest: Path, tmp_path: Path):
     pd.testing.assert_frame_equal(again, whole)
 
 
-def test_another_bundle_reads_all_hands_again(manifest: Path, tmp_path: Path):
+def test_another_bundle_reads_all_hands_again(manifest: Path, tmp_path: Path) -> None:
     evaluate(manifest, None, output=tmp_path / "out")
     (tmp_path / "bundle/manifest.json").write_text('{"name": "other"}')
     FakePredictor.seen = []
@@ -112,7 +113,7 @@ def test_another_bundle_reads_all_hands_again(manifest: Path, tmp_path: Path):
     assert len(FakePredictor.seen) == 5
 
 
-def test_printed_report_shows_errors_and_failures(manifest: Path, tmp_path: Path):
+def test_printed_report_shows_errors_and_failures(manifest: Path, tmp_path: Path) -> None:
     console = Console(record=True, width=150)
     for line in report_lines(evaluate(manifest, None, output=tmp_path / "out")):
         console.print(line, soft_wrap=True)
@@ -125,7 +126,7 @@ def test_printed_report_shows_errors_and_failures(manifest: Path, tmp_path: Path
     assert f"Worst hands (4): {tmp_path / 'out/worst.csv'}, drawn in worst/ beside it" in text
 
 
-def test_worst_hands_are_listed_and_drawn(manifest: Path, tmp_path: Path):
+def test_worst_hands_are_listed_and_drawn(manifest: Path, tmp_path: Path) -> None:
     assert len(evaluate(manifest, None, output=tmp_path / "out", worst=2).worst) == 2
     table = pd.read_csv(tmp_path / "out/worst.csv", dtype={"id": str})
     first = table.iloc[0]
@@ -135,12 +136,12 @@ def test_worst_hands_are_listed_and_drawn(manifest: Path, tmp_path: Path):
     assert table["error"].tolist() == [-8, 4]
     assert table["overlay"].tolist() == ["01-30.png", "02-20.png"]
     assert pictures(tmp_path / "out") == ["01-30.png", "02-20.png"]
-    picture = cv2.imread(str(tmp_path / "out/worst/01-30.png"))
+    picture = read_picture(tmp_path / "out/worst/01-30.png")
     assert picture.shape[0] == 900  # the radiograph enlarged, with the legend beside it
     assert picture.shape[1] > 72 * 900 / 80
 
 
-def test_earlier_pictures_are_replaced_and_nothing_else(manifest: Path, tmp_path: Path):
+def test_earlier_pictures_are_replaced_and_nothing_else(manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     evaluate(manifest, None, output=out)
     (out / "worst/notes.txt").write_text("mine")
@@ -152,7 +153,7 @@ def test_earlier_pictures_are_replaced_and_nothing_else(manifest: Path, tmp_path
     assert not (out / "worst").exists()
 
 
-def test_a_hand_whose_image_is_gone_has_failed(manifest: Path, tmp_path: Path):
+def test_a_hand_whose_image_is_gone_has_failed(manifest: Path, tmp_path: Path) -> None:
     """Its old prediction may be another image's."""
     evaluate(manifest, None, output=tmp_path / "out")
     (tmp_path / "30.png").unlink()
@@ -161,12 +162,12 @@ def test_a_hand_whose_image_is_gone_has_failed(manifest: Path, tmp_path: Path):
     assert pictures(tmp_path / "out") == ["01-20.png", "02-10.png"]
 
 
-def test_no_hand_is_read_twice_for_its_picture(manifest: Path, tmp_path: Path):
+def test_no_hand_is_read_twice_for_its_picture(manifest: Path, tmp_path: Path) -> None:
     evaluate(manifest, None, output=tmp_path / "out", worst=2)
     assert sorted(FakePredictor.seen) == ["0.png", "10.png", "20.png", "30.png", "60.png"]
 
 
-def test_a_known_hand_without_a_picture_is_drawn(manifest: Path, tmp_path: Path):
+def test_a_known_hand_without_a_picture_is_drawn(manifest: Path, tmp_path: Path) -> None:
     evaluate(manifest, None, output=tmp_path / "out", worst=0)
     FakePredictor.seen = []
     evaluate(manifest, None, output=tmp_path / "out", worst=1)
@@ -174,7 +175,9 @@ def test_a_known_hand_without_a_picture_is_drawn(manifest: Path, tmp_path: Path)
     assert pictures(tmp_path / "out") == ["01-30.png"]
 
 
-def test_without_an_output_nothing_is_written(manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_without_an_output_nothing_is_written(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = sorted(tmp_path.rglob("*"))
     report = evaluate(manifest, None, worst=2)
     assert sorted(tmp_path.rglob("*")) == before
@@ -184,14 +187,14 @@ def test_without_an_output_nothing_is_written(manifest: Path, tmp_path: Path, ca
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_limit_draws_at_random_with_a_seed(manifest: Path):
+def test_a_limit_draws_at_random_with_a_seed(manifest: Path) -> None:
     drawn = [tuple(evaluate(manifest, None, limit=2, seed=seed).predictions["id"]) for seed in range(8)]
     assert len(set(drawn)) > 1
     assert all(len(ids) == 2 for ids in drawn)
     assert drawn[3] == tuple(evaluate(manifest, None, limit=2, seed=3).predictions["id"])
 
 
-def test_progress_is_told(manifest: Path):
+def test_progress_is_told(manifest: Path) -> None:
     told: list[tuple[str, int, int]] = []
     evaluate(manifest, None, progress=lambda *state: told.append(state))
     assert told == [("reading hands", done, 5) for done in range(6)]
@@ -205,7 +208,7 @@ def test_progress_is_told(manifest: Path):
         ("a" * 200 + "-7", f"01-{'a' * 98}-7.png"),
     ],
 )
-def test_any_id_gives_a_safe_file_name(manifest: Path, tmp_path: Path, name: str, file: str):
+def test_any_id_gives_a_safe_file_name(manifest: Path, tmp_path: Path, name: str, file: str) -> None:
     manifest.write_text(f"id,path,sex,boneage\n{name},30.png,M,50\n")
     evaluate(manifest, None, output=tmp_path / "out")
     assert pictures(tmp_path / "out") == [file]
@@ -224,7 +227,9 @@ def pictures(report: Path) -> list[str]:
         ("path,sex,boneage,split\n0.png,M,50,train\n", "test", "no hand with split 'test'; the splits are train"),
     ],
 )
-def test_a_manifest_that_cannot_be_used(manifest: Path, tmp_path: Path, content: str, split: str | None, message: str):
+def test_a_manifest_that_cannot_be_used(
+    manifest: Path, tmp_path: Path, content: str, split: str | None, message: str
+) -> None:
     manifest.write_text(content)
     with pytest.raises(InputError, match=message):
         evaluate(manifest, None, split=split, output=tmp_path / "out")

@@ -1,6 +1,7 @@
 """A run knows what its stages are made of, and refuses those that no longer fit."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ CARPAL = layout.region_stage("carpal")
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, image) -> Path:
+def dataset(tmp_path: Path, image: Callable[[Path], Path]) -> Path:
     """Three hands, one with a key point."""
     for name in "abc":
         image(tmp_path / f"data/{name}.png")
@@ -79,7 +80,7 @@ def test_the_old_settings_fit_again(run: Run, dataset: Path) -> None:
     run.require(CARPAL)
 
 
-def test_hands_that_were_added_are_noticed(run: Run, dataset: Path, image) -> None:
+def test_hands_that_were_added_are_noticed(run: Run, dataset: Path, image: Callable[[Path], Path]) -> None:
     image(dataset / "d.png")
     with (dataset / "hands.csv").open("a") as file:
         file.write("\nd.png,M,40,train")

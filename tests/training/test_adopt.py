@@ -1,11 +1,10 @@
 """A run of version 0.1 can be taken over."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("sklearn")
 
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.errors import InputError
@@ -22,7 +21,7 @@ def write(path: Path) -> None:
     path.write_text("made")
 
 
-def test_finished_stages_are_taken_over_and_the_others_are_not(tmp_path: Path, image) -> None:
+def test_finished_stages_are_taken_over_and_the_others_are_not(tmp_path: Path, image: Callable[[Path], Path]) -> None:
     rows = [f"{image(tmp_path / f'data/{name}.png').name},F,30" for name in "abc"]
     (tmp_path / "data/hands.csv").write_text("\n".join(["path,sex,boneage", *rows]))
     run = Run(tmp_path / "run")

@@ -5,26 +5,27 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 import yaml
+from torch import Tensor
 
-torch = pytest.importorskip("torch")
-
-import boneage_roi as br  # noqa: E402
-from boneage_roi import regions  # noqa: E402
-from boneage_roi.cli import main  # noqa: E402
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.pipeline.bundle import Bundle  # noqa: E402
-from boneage_roi.regional_models import networks  # noqa: E402
-from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork  # noqa: E402
-from boneage_roi.runs.run import Run  # noqa: E402
-from boneage_roi.training.prepare import prepare  # noqa: E402
-from boneage_roi.training.stages import train_everything  # noqa: E402
-from boneage_roi.training.train import refusal_note  # noqa: E402
-from tests.bundles import EXAMPLES, needs_bundle  # noqa: E402
-from tests.training.demo_run import WHOLE_HAND, config, small_demo  # noqa: E402
+import boneage_roi as br
+from boneage_roi import regions
+from boneage_roi.cli import main
+from boneage_roi.errors import InputError
+from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.regional_models import networks
+from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork
+from boneage_roi.runs.run import Run
+from boneage_roi.training.prepare import prepare
+from boneage_roi.training.stages import train_everything
+from boneage_roi.training.train import refusal_note
+from tests.bundles import EXAMPLES, needs_bundle
+from tests.training.demo_run import WHOLE_HAND, config, small_demo
 
 pytestmark = needs_bundle
 
@@ -101,15 +102,15 @@ class Toy(RegionNetwork):
         self.features = torch.nn.Linear(2, 3)
         self.age = torch.nn.Linear(3, bins)
 
-    def heads(self, crops, sex):
+    def heads(self, crops: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
         seen = torch.stack([crops.mean((1, 2, 3, 4)), sex], dim=1)
         features = self.features(seen)
         return self.age(features), features
 
-    def outputs(self, crops, present, places, sex) -> Outputs:
+    def outputs(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> Outputs:
         return Outputs(self.heads(crops, sex)[0] + 0 * present.sum() + 0 * places.sum())
 
-    def forward(self, crops, present, places, sex):
+    def forward(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
         logits, features = self.heads(crops, sex)
         return (logits + 0 * present.sum(1, keepdim=True) + 0 * places.sum((1, 2))[:, None]).softmax(-1), features
 
@@ -137,7 +138,7 @@ def test_a_new_region_and_a_new_network_are_an_entry_each(
         ({"weights": "nowhere.pth"}, ["nowhere.pth", "no such file"]),
     ],
 )
-def test_unknown_names_list_the_known(settings: dict, words: list[str]) -> None:
+def test_unknown_names_list_the_known(settings: dict[str, Any], words: list[str]) -> None:
     hand = config(WHOLE_HAND).regions["hand"].model_copy(update=settings)
     with pytest.raises(InputError) as error:
         networks.build_network(hand)
@@ -282,7 +283,7 @@ def test_a_demo_is_not_written_over_something(dataset: Path, tmp_path: Path, com
     ],
 )
 def test_what_a_preset_names_is_checked_by_prepare(
-    dataset: Path, tmp_path: Path, command: Command, changes: dict, words: list[str]
+    dataset: Path, tmp_path: Path, command: Command, changes: dict[str, Any], words: list[str]
 ) -> None:
     preset = tmp_path / "wrong.yaml"
     preset.write_text(yaml.safe_dump({**WHOLE_HAND, **changes}))

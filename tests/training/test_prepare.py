@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ VOC = """<annotation><size><width>100</width><height>100</height></size>
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, image) -> Path:
+def dataset(tmp_path: Path, image: Callable[[Path], Path]) -> Path:
     """Four hands, of which "broken" is no image and "ageless" has no bone age; boxes of a used and an unused hand."""
     folder = tmp_path / "data"
     for hand in ("1377", "1378", "ageless"):
@@ -32,7 +33,7 @@ def dataset(tmp_path: Path, image) -> Path:
 
 
 @pytest.fixture
-def sharper(tmp_path: Path, image) -> Path:
+def sharper(tmp_path: Path, image: Callable[[Path], Path]) -> Path:
     """Two hands of ``train``, one of each other split; all but "b" have a sharper image, and so has a stranger."""
     folder = tmp_path / "sharper"
     for hand in "abcd":
@@ -77,14 +78,14 @@ def test_boxes_csv_goes_before_other_formats(dataset: Path, run: Run) -> None:
     assert (run.path / "annotations/boxes.csv").read_text().splitlines()[1:] == [line]
 
 
-def test_a_dataset_without_annotations_is_fine(tmp_path: Path, image, run: Run) -> None:
+def test_a_dataset_without_annotations_is_fine(tmp_path: Path, image: Callable[[Path], Path], run: Run) -> None:
     image(tmp_path / "a.png")
     (tmp_path / "m.csv").write_text("path,sex,boneage\na.png,F,30\n")
     assert len(prepare(tmp_path / "m.csv", run, CONFIG)) == 1
     assert len(pd.read_csv(run.path / "annotations/boxes.csv")) == 0
 
 
-def test_a_hand_without_sex_is_rejected(tmp_path: Path, image, run: Run) -> None:
+def test_a_hand_without_sex_is_rejected(tmp_path: Path, image: Callable[[Path], Path], run: Run) -> None:
     image(tmp_path / "a.png")
     image(tmp_path / "b.png")
     (tmp_path / "m.csv").write_text("path,sex,boneage\na.png,F,30\nb.png,,30\n")
@@ -99,7 +100,7 @@ def test_preparing_again_changes_nothing(dataset: Path, run: Run) -> None:
     assert (run.path / "manifest.csv").stat().st_mtime_ns == before
 
 
-def test_a_changed_dataset_is_prepared_anew(dataset: Path, run: Run, image) -> None:
+def test_a_changed_dataset_is_prepared_anew(dataset: Path, run: Run, image: Callable[[Path], Path]) -> None:
     prepare(dataset, run, CONFIG)
     image(dataset / "images/broken.png")
     assert "broken" in set(prepare(dataset, run, CONFIG)["id"])
@@ -146,14 +147,16 @@ def test_sharper_images_of_train_hands_are_rows_at_the_end(sharper: Path, run: R
     assert own["width"] == 1514
 
 
-def test_sharper_images_are_found_beside_the_images_of_a_manifest(tmp_path: Path, image, run: Run) -> None:
+def test_sharper_images_are_found_beside_the_images_of_a_manifest(
+    tmp_path: Path, image: Callable[[Path], Path], run: Run
+) -> None:
     for path in ("png/a.png", "more/images-hires/a.png"):
         image(tmp_path / path)
     (tmp_path / "m.csv").write_text("path,sex,boneage,split\npng/a.png,F,30,train\n")
     assert list(prepare(tmp_path / "m.csv", run, CONFIG)["id"]) == ["a", "a-images-hires"]
 
 
-def test_sharper_images_move_no_hand_to_another_split(dataset: Path, run: Run, image) -> None:
+def test_sharper_images_move_no_hand_to_another_split(dataset: Path, run: Run, image: Callable[[Path], Path]) -> None:
     before = prepare(dataset, run, CONFIG)
     for hand in before["id"]:
         image(dataset / f"images-hires/{hand}.png")
@@ -193,7 +196,7 @@ def _sex_in_header(path: str) -> str | None:
     return {"a.png": "M", "b.png": "M", "c.png": "F", "d.png": "F"}.get(Path(path).name)
 
 
-def test_changed_sharper_images_are_noticed(sharper: Path, run: Run, image) -> None:
+def test_changed_sharper_images_are_noticed(sharper: Path, run: Run, image: Callable[[Path], Path]) -> None:
     prepare(sharper, run, CONFIG)
     image(sharper / "images-hires/b.png")
     assert list(prepare(sharper, run, CONFIG)["id"])[4:] == ["a-images-hires", "b-images-hires"]

@@ -1,6 +1,7 @@
 """The box importers: the same two boxes written in every format come back the same."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -150,6 +151,6 @@ def test_malformed_box_csv(tmp_path: Path, text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("read", [read_pascal_voc, read_coco_boxes, read_boxes_csv])
-def test_missing_file(tmp_path: Path, read) -> None:
+def test_missing_file(tmp_path: Path, read: Callable[[Path], object]) -> None:
     with pytest.raises(InputError, match="none"):
         read(tmp_path / "none")
