@@ -2,6 +2,8 @@
 
     uv run python benchmarks/faults.py --kills 50 --predictions 500
 
+    uv run --extra train python benchmarks/faults.py --kills 50 --predictions 500 --train
+
 Works on the radiographs in ``examples/`` and prints a table: how often each fault was tried, how often all was well
 after it, and how often something was lost: an input or an earlier result changed, half a file under its full name, the
 same command unable to go on, another answer, a traceback, or memory that grows.
@@ -49,20 +51,23 @@ class Tried:
             self.lost.append("; ".join(faults))
 
 
-def main(kills: int = 50, predictions: int = 500, limits: int = 12, seed: int = 0) -> None:
+def main(kills: int = 50, predictions: int = 500, limits: int = 12, seed: int = 0, train: bool = False) -> None:
     """Try every fault.
 
     Args:
-        kills: SIGKILLs at random moments, of each command.
+        kills: SIGKILLs at random moments, shared out among the commands.
         predictions: in one process.
         limits: sizes at which the disk is full.
         seed: of the moments.
+        train: also a training on demo data, and the export of its bundle; these need the training packages.
     """
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         hands = place / "hands"
         shutil.copytree(EXAMPLES, hands, ignore=shutil.ignore_patterns("*.py", "*.md"))
-        tried = [killed(command, hands, kills, random.Random(seed)) for command in commands(hands)]
+        tried_commands = [*commands(hands), *(training_commands(place) if train else [])]
+        share = -(-kills // len(tried_commands))
+        tried = [killed(command, hands, share, random.Random(seed)) for command in tried_commands]
         tried += [full(command, hands, limits) for command in commands(hands)]
         tried += [piped(hands), threads(hands), long_process(hands, predictions)]
     print("| fault | tried | survived | lost |\n|---|---|---|---|")
@@ -81,6 +86,8 @@ class Command:
     name: str
     arguments: tuple[str, ...]
     out: Path
+    same: str = "."
+    """The part of ``out`` that must come out the same."""
 
 
 def commands(hands: Path) -> list[Command]:
@@ -96,6 +103,18 @@ def commands(hands: Path) -> list[Command]:
     ]
 
 
+def training_commands(place: Path) -> list[Command]:
+    """A training of seconds on demo data, and the export of a run that was trained before."""
+    data, run_folder, trained = place / "demo", place / "trained-anew", place / "trained"
+    subprocess.run([*RUN, "demo", str(data), "--examples", str(EXAMPLES), "--copies", "2"], check=True)
+    words = ("train", str(data / "hands.csv"), "--preset", "demo", "--run")
+    subprocess.run([*RUN, *words, str(trained)], check=True)
+    return [
+        Command("train", (*words, str(run_folder)), run_folder, "bundle"),
+        Command("export", ("export", str(trained)), trained / "bundle", "."),
+    ]
+
+
 def killed(command: Command, hands: Path, times: int, moments: random.Random) -> Tried:
     """SIGKILL at random moments; what was there stays whole, and the same command goes on to the same result."""
     tried = Tried(f"`{command.name}` killed")
@@ -104,19 +123,22 @@ def killed(command: Command, hands: Path, times: int, moments: random.Random) ->
     started = time.monotonic()
     run(command)
     seconds = time.monotonic() - started
-    whole = results(command.out)
+    whole = results(command.out / command.same)
     for _ in range(times):
-        if moments.random() < 0.5:  # half of them begin with nothing there
+        bundle = command.out / "manifest.json"
+        if command.name != "export" and moments.random() < 0.5:  # half of them begin with nothing there
             shutil.rmtree(command.out, ignore_errors=True)
         with subprocess.Popen([*RUN, *command.arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
             time.sleep(moments.uniform(0.3, 1.0) * seconds)
             one.send_signal(signal.SIGKILL)
         faults = [f"half a file: {name}" for name in torn(command.out)]
         faults += ["an input changed"] if digests(hands) != before else []
+        if command.name == "export" and not bundle.is_file():
+            faults.append("the bundle that was there is gone")
         tried.judge(faults)
     done = run(command)
     faults = [f"cannot go on: {done.stderr.strip()[:200]}"] if done.returncode else []
-    faults += ["another result after kills"] if results(command.out) != whole else []
+    faults += ["another result after kills"] if results(command.out / command.same) != whole else []
     if faults:
         tried.lost.append("; ".join(faults))
     return tried
@@ -216,7 +238,12 @@ def digests(folder: Path) -> dict[str, str]:
 def results(out: Path) -> dict[str, str]:
     """SHA-256 of every finished file; the lists of what was made grow, and partial files are none."""
     kept = digests(out).items()
-    return {name: sha for name, sha in kept if not Path(name).name.startswith(".") and not name.endswith(".partial")}
+    made = {name: sha for name, sha in kept if not Path(name).name.startswith(".") and not name.endswith(".partial")}
+    manifest = out / "manifest.json"
+    if manifest.is_file():  # of a bundle, which says when it was made
+        content = json.loads(manifest.read_text()) | {"created": ""}
+        made[str(manifest)] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return made
 
 
 def lost(before: dict[str, str], after: dict[str, str]) -> bool:
