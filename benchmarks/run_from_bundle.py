@@ -87,7 +87,10 @@ def take_over(bundle: Bundle, run: Run, stage: str, *files: str) -> None:
     measured: Any = bundle.manifest.metrics
     for part in stage.split("/"):
         measured = measured[part]
-    run.finish(stage, dict(measured), outputs=[Path(name).name for name in files])
+    metrics = dict(measured)
+    if stage == layout.DETECTOR:
+        metrics["regions"] = list(bundle.manifest.finder.regions)
+    run.finish(stage, metrics, outputs=[Path(name).name for name in files])
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import pandas as pd
 
@@ -17,6 +18,25 @@ from boneage_roi.datasets.formats.yolo import read_yolo
 from boneage_roi.files import write_atomically
 
 BOX_COLUMNS = ["id", "source", "label", "xmin", "ymin", "xmax", "ymax"]
+
+T = TypeVar("T")
+
+BOX_FORMATS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "voc": read_pascal_voc,
+    "yolo": read_yolo,
+    "coco.json": read_coco_boxes,
+}
+KEYPOINT_FORMATS: dict[str, Callable[[Path], dict[str, HandKeypoints]]] = {
+    "keypoints.json": read_keypoints,
+    "coco.json": read_coco_keypoints,
+}
+POLYGON_FORMATS: dict[str, Callable[[Path], dict[str, list[Polygon]]]] = {
+    "hand_polygons.json": read_polygons,
+    "labelme": read_polygons,
+    "coco.json": read_coco_polygons,
+}
+"""From the file's or folder's name in ``annotations/`` to what reads it. All boxes are read, unless there is a
+``boxes.csv``; of the others the first that is there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +64,7 @@ class Annotations:
         Raises:
             InputError: one of the files is malformed.
         """
-        keypoints: dict[str, HandKeypoints] = {}
-        polygons: dict[str, list[Polygon]] = {}
-        coco = folder / "coco.json"
-        if (folder / "keypoints.json").is_file():
-            keypoints = read_keypoints(folder / "keypoints.json")
-        elif coco.is_file():
-            keypoints = read_coco_keypoints(coco)
-        if (folder / "hand_polygons.json").is_file():
-            polygons = read_polygons(folder / "hand_polygons.json")
-        elif (folder / "labelme").is_dir():
-            polygons = read_polygons(folder / "labelme")
-        elif coco.is_file():
-            polygons = read_coco_polygons(coco)
-        return cls(_boxes(folder), keypoints, polygons)
+        return cls(_boxes(folder), _first(folder, KEYPOINT_FORMATS), _first(folder, POLYGON_FORMATS))
 
     def write(self, folder: Path, ids: set[str]) -> None:
         """Write the annotations of the given hands as ``boxes.csv``, ``keypoints.json`` and ``polygons.json``."""
@@ -75,13 +82,17 @@ def fingerprint(source: Path) -> str:
     return digest.hexdigest()
 
 
+def _first(folder: Path, formats: dict[str, Callable[[Path], dict[str, T]]]) -> dict[str, T]:
+    """What the first format says that is there."""
+    return next((read(folder / name) for name, read in formats.items() if (folder / name).exists()), {})
+
+
 def _boxes(source: Path) -> pd.DataFrame:
     if (source / "boxes.csv").is_file():
         return read_boxes_csv(source / "boxes.csv")
-    importers = {"voc": read_pascal_voc, "yolo": read_yolo, "coco.json": read_coco_boxes}
     found = [
         read(source / name).assign(source=Path(name).stem)
-        for name, read in importers.items()
+        for name, read in BOX_FORMATS.items()
         if (source / name).exists()
     ]
     return pd.concat(found, ignore_index=True)[BOX_COLUMNS] if found else pd.DataFrame(columns=BOX_COLUMNS)

@@ -22,9 +22,6 @@ from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import FrameCache
 from boneage_roi.runs.run import Run
 
-FINISHED = -1
-"""The epoch that Ultralytics writes into a checkpoint whose training came to its end."""
-
 
 def train_detector(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     """Build labels, train, export and measure the detector in ``run/detector``; does nothing when that is done.

@@ -227,7 +227,7 @@ def _finder(run: Run) -> Finder:
 def found_regions(run: Run) -> tuple[str, ...]:
     """What the run's finder looks for; a detector that was taken over may know more than the run reads."""
     if plan.finder_is_trained(run.config) and (metrics := run.metrics(layout.DETECTOR)) is not None:
-        return tuple(metrics["regions"])
+        return tuple(metrics.get("regions") or detected(run.config.regions))
     return detected(run.config.regions)
 
 
