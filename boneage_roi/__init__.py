@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from boneage_roi.errors import InputError, RejectedError
     from boneage_roi.growth.finding import Finding
     from boneage_roi.imaging.reading import read_radiograph
+    from boneage_roi.outputs.report import report
     from boneage_roi.outputs.table import predict_table
     from boneage_roi.pipeline.bundle import Bundle
     from boneage_roi.pipeline.reader import BoneAgeReader, load
@@ -42,6 +43,7 @@ _HOMES = {
     "load": "pipeline.reader",
     "predict_table": "outputs.table",
     "read_radiograph": "imaging.reading",
+    "report": "outputs.report",
     "train": "training.train",
 }
 """Where each public name lives."""
@@ -62,6 +64,7 @@ __all__ = [
     "load",
     "predict_table",
     "read_radiograph",
+    "report",
     "train",
 ]
 

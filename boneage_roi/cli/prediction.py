@@ -66,7 +66,7 @@ def folder_option(help_text: str) -> Any:
         "predict examples/",
         "predict hand.png --sex F --chronological-age 10y4m --overlay overlays",
         "predict hand.dcm --json",
-        "predict study/ --dicom reports",
+        "predict study/ --dicom objects --report reports --language de",
         "predict manifest.csv --output ages.csv",
     )
 )
@@ -91,6 +91,11 @@ def predict(
     dicom: Annotated[
         Path | None, folder_option("Write a DICOM structured report and a Secondary Capture of each DICOM file.")
     ] = None,
+    report: Annotated[Path | None, folder_option("Write a report of each, HTML and PDF.")] = None,
+    language: Annotated[str, typer.Option(metavar="en|de|zh|ko|es", help="Language of reports.")] = "en",
+    with_identity: Annotated[
+        bool, typer.Option("--with-identity", help="Show name, identifier and birth date in reports.")
+    ] = False,
     fhir: Annotated[Path | None, folder_option("Write a FHIR R4 Observation and DiagnosticReport of each.")] = None,
     tta: TtaOption = True,
     aspect: AspectOption = "auto",
@@ -107,6 +112,7 @@ def predict(
     from boneage_roi.outputs.dicom import DicomSink
     from boneage_roi.outputs.fhir import FhirSink
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
+    from boneage_roi.outputs.report import ReportSink
     from boneage_roi.outputs.results import result_sink
     from boneage_roi.pipeline.batch import predict_files
     from boneage_roi.pipeline.inputs import filler
@@ -130,6 +136,9 @@ def predict(
     reports = DicomSink(dicom, items, outputs, reader.bundle) if dicom else None
     if reports:
         sinks.append(reports)
+    if report:
+        bundled = reader.bundle
+        sinks.append(ReportSink(report, items, outputs, bundled, language=language, with_identity=with_identity))
     if fhir:
         sinks.append(FhirSink(fhir, items, outputs, reader.bundle))
     if output:
