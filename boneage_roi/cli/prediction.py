@@ -96,6 +96,9 @@ def predict(
     with_identity: Annotated[
         bool, typer.Option("--with-identity", help="Show name, identifier and birth date in reports.")
     ] = False,
+    occlusion: Annotated[
+        bool, typer.Option("--occlusion", help="Add an occlusion map to reports: some seconds a hand.")
+    ] = False,
     fhir: Annotated[Path | None, folder_option("Write a FHIR R4 Observation and DiagnosticReport of each.")] = None,
     tta: TtaOption = True,
     aspect: AspectOption = "auto",
@@ -137,8 +140,17 @@ def predict(
     if reports:
         sinks.append(reports)
     if report:
-        bundled = reader.bundle
-        sinks.append(ReportSink(report, items, outputs, bundled, language=language, with_identity=with_identity))
+        sinks.append(
+            ReportSink(
+                report,
+                items,
+                outputs,
+                reader.bundle,
+                language=language,
+                with_identity=with_identity,
+                occlusion=reader if occlusion else None,
+            )
+        )
     if fhir:
         sinks.append(FhirSink(fhir, items, outputs, reader.bundle))
     if output:

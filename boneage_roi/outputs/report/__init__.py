@@ -10,7 +10,7 @@ from boneage_roi.outputs.extras import require
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.outputs.pictures import picture_names
 from boneage_roi.outputs.records import finding_of
-from boneage_roi.outputs.report.content import Study, page_of, pictures_of
+from boneage_roi.outputs.report.content import Study, occlusion_of, page_of, pictures_of
 from boneage_roi.outputs.report.html import html_page
 from boneage_roi.outputs.report.words import Words
 from boneage_roi.outputs.sink import opened
@@ -33,6 +33,7 @@ class ReportSink:
         bundle: what reads them.
         language: one of :data:`boneage_roi.outputs.report.words.LANGUAGES`.
         with_identity: show name, identifier and birth date of the patient, as a DICOM file tells them.
+        occlusion: a reader of the bundle, to add an occlusion map (some seconds a hand) where the sex is known.
 
     Raises:
         InputError: there is no such language.
@@ -47,6 +48,7 @@ class ReportSink:
         *,
         language: str = "en",
         with_identity: bool = False,
+        occlusion: BoneAgeReader | None = None,
     ) -> None:
         self._words = Words(language)
         stems = [name.removesuffix(".png") for name in picture_names(items)]
@@ -54,6 +56,7 @@ class ReportSink:
         self._outputs = outputs
         self._bundle = bundle
         self._with_identity = with_identity
+        self._occlusion = occlusion
         self._done = 0
         self._children: dict[str, list[tuple[Study, tuple[Path, Path]]]] = {}
 
@@ -75,6 +78,8 @@ class ReportSink:
         study = study_of(outcome, self._bundle, with_identity=self._with_identity)
         if study is None:
             return
+        if self._occlusion is not None:
+            study = replace(study, occlusion=occlusion_of(outcome, self._occlusion))
         if study.patient:
             self._children.setdefault(study.patient, []).append((study, paths))
             study = compared([one for one, _ in self._children[study.patient]])[-1]
@@ -148,6 +153,7 @@ def report(
     height_cm: float | None = None,
     tta: bool = True,
     with_identity: bool = False,
+    occlusion: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
     """Read bone ages and write a report of each, HTML and PDF: what ``boneage-roi predict --report`` does.
@@ -160,6 +166,7 @@ def report(
         sex, chronological_age, birth_date, study_date, height_cm: as :func:`boneage_roi.predict_table` takes them.
         tta: read each region in six views.
         with_identity: show name, identifier and birth date of the patient, as a DICOM file tells them.
+        occlusion: add a map of how the bone age moves when a place is hidden (some seconds a hand).
         overwrite: write over files that others made.
 
     Returns:
@@ -183,7 +190,15 @@ def report(
     items = fill(list_inputs(inputs))
     reader = BoneAgeReader(bundle, tta=tta)
     outputs = OutputFiles("predict", [item.path for item in items], overwrite=overwrite)
-    sink = ReportSink(Path(folder), items, outputs, reader.bundle, language=language, with_identity=with_identity)
+    sink = ReportSink(
+        Path(folder),
+        items,
+        outputs,
+        reader.bundle,
+        language=language,
+        with_identity=with_identity,
+        occlusion=reader if occlusion else None,
+    )
     written = []
     with opened([sink]) as write:
         for path, outcome in zip(sink.paths, predict_files(reader, items), strict=True):

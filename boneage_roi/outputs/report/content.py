@@ -13,7 +13,9 @@ from boneage_roi.outputs.bones import draw_bones
 from boneage_roi.outputs.overlay import Image, draw_overlay
 from boneage_roi.outputs.report.curve import Curve, curve_of
 from boneage_roi.outputs.report.words import Words
+from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import Analysis
 
@@ -51,6 +53,7 @@ class Study:
         regions: that the bundle reads.
         image: name of the file.
         radiograph, bones: pictures; bones is None when no bone was read alone.
+        occlusion: None unless asked for.
         identity: (key of the label, value) of what names the patient; empty unless asked for.
         patient: what tells one child from another; never shown.
     """
@@ -60,7 +63,7 @@ class Study:
     image: str
     radiograph: Picture
     bones: Picture | None = None
-    extra: tuple[Picture, ...] = ()
+    occlusion: Picture | None = None
     identity: tuple[tuple[str, str], ...] = ()
     patient: str | None = None
 
@@ -108,6 +111,19 @@ def pictures_of(analysis: Analysis, finding: Finding) -> tuple[Picture, Picture 
     return radiograph, _picture(hand[top : rows.max() + 12, left : columns.max() + 12])
 
 
+def occlusion_of(outcome: Outcome, reader: BoneAgeReader) -> Picture | None:
+    """The occlusion map with its scale; None without a bone age or a known sex."""
+    from boneage_roi.explain.occlusion import occlusion
+    from boneage_roi.outputs.heat import TITLE, draw_heat
+
+    analysis, age = outcome.analysis, outcome.bone_age
+    if analysis is None or age is None or age.sex is None:
+        return None
+    drawn = draw_heat(occlusion(reader, analysis, age, age.sex))
+    height, width = analysis.frame.pixels.shape
+    return _picture(drawn[TITLE:, round(width * (drawn.shape[0] - TITLE) / height) :])  # without the plain hand
+
+
 def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
     """A study as a page of one language."""
     finding = study.finding
@@ -116,6 +132,8 @@ def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
     pictures = [replace(study.radiograph, caption=words("picture.regions"))]
     if study.bones:
         pictures.append(replace(study.bones, caption=words("picture.bones")))
+    if study.occlusion:
+        pictures.append(replace(study.occlusion, caption=words("picture.occlusion")))
     return Page(
         language=words.language,
         title=words("title"),
@@ -129,7 +147,7 @@ def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
         curve_title=words("curve"),
         curve_caption=banded if reason is None else words("curve.none", reason=_why(reason, words)),
         axes=(words("curve.x"), words("curve.y")),
-        pictures=(*pictures, *study.extra),
+        pictures=tuple(pictures),
         foot=tuple(_foot(finding, bundle, words)),
     )
 
