@@ -28,8 +28,11 @@ INK, QUIET, LINE, BAND, MEAN = (HexColor(code) for code in (0x16202B, 0x3C4753, 
 
 MARGIN, GAP = 14 * mm, 6 * mm
 WIDTH, HEIGHT = A4
-SIZES = (9.0, 8.5, 8.0, 7.5, 7.0, 6.5)
+SIZES = (9.0, 8.5, 8.0, 7.5, 7.0)
 """Of text, points: the largest with which all fits on the page is taken."""
+
+ENOUGH = 70 * mm
+"""Height of the pictures at the foot, with their captions."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,15 @@ def pdf_page(page: Page) -> bytes:
         canvas = Canvas(file, pagesize=A4, lang=page.language, invariant=1)
         canvas.setTitle(page.title)
         canvas.setCreator("boneage-roi")
-        if _draw(canvas, page, _styles(page.language, size)) or size == SIZES[-1]:
+        if _draw(canvas, page, _styles(page.language, size), 0.0 if size == SIZES[-1] else ENOUGH):
             break
     canvas.showPage()
     canvas.save()
     return file.getvalue()
 
 
-def _draw(canvas: Canvas, page: Page, styles: Styles) -> bool:
-    """Draw all; False when it does not fit."""
+def _draw(canvas: Canvas, page: Page, styles: Styles, enough: float) -> bool:
+    """Draw all; False when the pictures at the foot would be lower than ``enough``."""
     inner = WIDTH - 2 * MARGIN
     foot = _stack([Paragraph(_safe(line), styles.small) for line in page.foot], inner)
     bottom = MARGIN + foot.height
@@ -90,11 +93,12 @@ def _draw(canvas: Canvas, page: Page, styles: Styles) -> bool:
         each = (inner - GAP * (len(others) - 1)) / len(others)
         if len(others) == 1:  # beside the curve, under the table
             room, each, y = under - bottom - 4 * mm, half, under
-        if room < 30 * mm:
+        if room < enough:
             return False
         for place, picture in enumerate(others):
-            _picture(canvas, picture, styles, MARGIN + place * (each + GAP), y, each, min(room, 95 * mm))
-    return bool(y > bottom + 4 * mm)
+            if room > 20 * mm:
+                _picture(canvas, picture, styles, MARGIN + place * (each + GAP), y, each, min(room, 95 * mm))
+    return enough == 0 or bool(y > bottom + 4 * mm)
 
 
 def _head(canvas: Canvas, page: Page, styles: Styles, y: float) -> float:
@@ -134,14 +138,14 @@ def _table(page: Page, styles: Styles, width: float) -> Table:
     size = styles.text.fontSize - 0.5
     right = ParagraphStyle("right", styles.small, alignment=2, textColor=INK, fontSize=size, leading=size * 1.25)
     left = ParagraphStyle("left", right, alignment=0)
-    quiet = ParagraphStyle("quiet", right, textColor=QUIET)
+    quiet = ParagraphStyle("quiet", right, textColor=QUIET, fontSize=size - 1)
     head = ["", Paragraph(_safe(page.columns[0]), left), *(Paragraph(_safe(one), quiet) for one in page.columns[1:])]
     lines: list[list[Any]] = [head]
     for row in page.rows:
         lines.append(
             ["", Paragraph(_safe(row.cells[0]), left), *(Paragraph(_safe(one), right) for one in row.cells[1:])]
         )
-    shares = (0.035, 0.275, 0.2, 0.15, 0.16, 0.18)
+    shares = (0.035, 0.29, 0.2, 0.14, 0.16, 0.175)
     table = Table(lines, [share * width for share in shares])
     style: list[tuple[Any, ...]] = [
         ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
