@@ -30,7 +30,7 @@ def predict_table(
 
     Args:
         inputs: an image, a folder, a manifest CSV, or several of them.
-        bundle: a bundle or its folder; None for the one that comes with the package.
+        bundle: a bundle or its folder; None for the shipped one.
         sex: "M" or "F" (or "male", "female") for images whose manifest gives none; goes before a DICOM file's own.
         chronological_age: months, or an age such as ``10y4m``; this and the next three are as ``sex``.
         birth_date, study_date: dates such as ``2014-03-09``, another way to say the chronological age.

@@ -19,13 +19,13 @@ CONTEXT = 1.25
 class RegionSample:
     """One hand's crops (cut with ``CONTEXT``), bone age in months, sex as 1 for male and 0 for female.
 
-    ``spoiled`` are the same crops of a bad export.
+    ``bad_export`` are the same crops of a bad export.
     """
 
     crops: Crops
     boneage: float
     male: float
-    spoiled: Crops | None = None
+    bad_export: Crops | None = None
 
 
 class RegionDataset(Dataset[tuple[Tensor, ...]]):
@@ -33,7 +33,8 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
 
     With an ``augmentation`` above 0 each hand is mirrored half of the time and each crop turned, moved, scaled and
     changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop. Of a share ``bad_exports`` of the
-    hands the spoiled crops are given. ``aspect`` is the standard deviation of the logarithm by which hands are made too
+    hands the crops of a bad export are given. ``aspect`` is the standard deviation of the logarithm by which hands are
+    made too
     wide or too high.
     """
 
@@ -76,8 +77,8 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
         if flip:
             places[:count, 0] = 1 - places[:count, 0]
         given = sample.crops
-        if sample.spoiled is not None and self.random.random() < self.bad_exports:
-            given = sample.spoiled
+        if sample.bad_export is not None and self.random.random() < self.bad_exports:
+            given = sample.bad_export
         wider = float(np.exp(self.random.normal(0, self.aspect) / 2)) if self.aspect else 1.0
         places[:count, 2:] *= [wider, 1 / wider]
         for position, crop in enumerate(given.pixels):

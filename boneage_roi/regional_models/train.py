@@ -107,8 +107,8 @@ def load_samples(
         key = str(hand.id)
         cut = partial(cut_crops, boxes=boxes.get(key, []), region=region, size=size, margin=margin, context=CONTEXT)
         if (crops := cut(frames[key])) is not None:
-            spoiled = cut(frames.spoiled(key)) if split == "train" else None
-            samples.append(RegionSample(crops, float(hand.boneage), float(hand.sex == "M"), spoiled))
+            bad_export = cut(frames.bad_export(key)) if split == "train" else None
+            samples.append(RegionSample(crops, float(hand.boneage), float(hand.sex == "M"), bad_export))
     return samples
 
 

@@ -91,7 +91,7 @@ def evaluate(
 
     Args:
         manifest: a manifest CSV with ``boneage``, or RSNA's layout.
-        bundle: a bundle or its folder; None for the one that comes with the package.
+        bundle: a bundle or its folder; None for the shipped one.
         split: only rows with this value in the column ``split``.
         output: folder of the report; None writes nothing.
         limit: only so many hands, drawn at random.

@@ -25,10 +25,10 @@ class FrameCache:
     """The hand frames of a run: ``frames[id]`` is a HandFrame."""
 
     def __init__(self, run: Run) -> None:
-        pixels, spoiled, table = (run.path / layout.FRAMES / name for name in layout.FRAME_FILES)
+        pixels, bad_exports, table = (run.path / layout.FRAMES / name for name in layout.FRAME_FILES)
         self._table = pd.read_csv(table, dtype={"id": str}).set_index("id")
         self._pixels = np.load(pixels, mmap_mode="r")
-        self._spoiled = np.load(spoiled, mmap_mode="r")
+        self._bad_exports = np.load(bad_exports, mmap_mode="r")
         self._row = {key: row for row, key in enumerate(self._table.index)}
 
     @property
@@ -43,9 +43,9 @@ class FrameCache:
     def __getitem__(self, key: str) -> HandFrame:
         return HandFrame(np.asarray(self._pixels[self._row[key]]), self._map(key), bool(self._table.inverted[key]))
 
-    def spoiled(self, key: str) -> HandFrame:
+    def bad_export(self, key: str) -> HandFrame:
         """The frame of a bad export of a ``train`` hand."""
-        return replace(self[key], pixels=np.asarray(self._spoiled[self._row[key]]))
+        return replace(self[key], pixels=np.asarray(self._bad_exports[self._row[key]]))
 
     def from_shares(self, key: str) -> NDArray[np.float64]:
         """The affine map (2, 3) that takes points given as shares of the image's width and height to frame pixels."""

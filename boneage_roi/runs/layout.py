@@ -27,7 +27,7 @@ FUSION = "fusion"
 ASPECT = "aspect"
 QUALITY = "quality"
 
-FRAME_FILES = ("frames.npy", "spoiled.npy", "frames.csv")
+FRAME_FILES = ("frames.npy", "bad-exports.npy", "frames.csv")
 BOXES_FILE = "boxes.csv"
 LABELS_FILE = "labels.csv"
 READINGS_FILE = "readings.npz"

@@ -27,6 +27,7 @@ def adopt(run: Run) -> list[str]:
     write_atomically(run.path / layout.MARKER, json.dumps({"boneage_roi": __version__}) + "\n")
     images = image_records(list(hands["path"]), run.images)
     write_atomically(run.path / layout.IMAGES, images.to_csv(index=False))
+    _move(run.path / layout.FRAMES / "spoiled.npy", run.path / layout.FRAMES / layout.FRAME_FILES[1])
     _move(run.path / "boxes.csv", run.path / layout.BOXES / layout.BOXES_FILE)
     for old in sorted((run.path / layout.READINGS).glob("*/*.npz")):
         _move(old, old.with_suffix("") / layout.READINGS_FILE)

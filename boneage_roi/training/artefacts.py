@@ -54,7 +54,7 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
     size = config.frame_size
     hands = list(run.manifest.itertuples())
     *arrays, table = layout.FRAME_FILES
-    pixels, spoiled = (
+    pixels, bad_exports = (
         np.lib.format.open_memmap(folder / name, mode="w+", dtype=np.uint8, shape=(len(hands), *size))
         for name in arrays
     )
@@ -67,7 +67,7 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
         pixels[position] = frame.pixels
         if hand.split == "train":
             poor = poor_file(np.random.default_rng((config.seed, position)), radiograph, mask)
-            spoiled[position] = apply_steps(hand_frame(*poor, size), poor[1], config.steps).pixels
+            bad_exports[position] = apply_steps(hand_frame(*poor, size), poor[1], config.steps).pixels
         height, width = radiograph.pixels.shape
         numbers = {f"m{index}": value for index, value in enumerate(frame.to_frame.ravel())}
         return {
@@ -81,7 +81,7 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
 
     rows = list(in_threads(work, range(len(hands)), "hand frames", progress))
     pixels.flush()
-    spoiled.flush()
+    bad_exports.flush()
     write_atomically(folder / table, pd.DataFrame(rows).to_csv(index=False))
     run.finish(layout.FRAMES, {"images": len(rows)}, outputs=[table])
 
