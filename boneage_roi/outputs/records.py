@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from boneage_roi.growth import GROWTH_TABLES, HEIGHT_TABLES, Finding
 from boneage_roi.pipeline.batch import Outcome
+from boneage_roi.regional_models.bones import BONES
 from boneage_roi.regions import REGIONS, age_column
 
 BETWEEN_FLAGS = "; "
 """Between the flags in one cell of a table; no flag's text holds it."""
 
-Kind = Literal["text", "number", "list", "ages"]
+Kind = Literal["text", "number", "list", "ages", "plates"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Field:
 
     Attributes:
         name: the key in JSON, and the column in a table.
-        kind: text, a number, a list of texts (in a table joined by ``; ``), or ages by region (a column each).
+        kind: text, a number, a list of texts (in a table joined by ``; ``), ages by region or by bone (a column
+            each).
         unit: of a number.
         meaning: in a sentence.
         null: when it is null, which a table shows as an empty cell; empty when it never is.
@@ -36,6 +38,7 @@ class Field:
     words: tuple[str, ...] = ()
 
 
+_ALONE = "it was not found, or its age is too uncertain"
 _NO_AGE = "there is no bone age"
 _NO_SCORE = "there is no score; `growth_note` says why"
 _NO_HEIGHT = "there is no adult height; `height_note` says why where the present height is known"
@@ -49,6 +52,10 @@ FIELDS: tuple[Field, ...] = (
     Field("sex", "text", "The sex that it was read for.", null="nobody knows it", words=("M", "F")),
     Field("laterality", "text", "Which hand, as the file says.", null="the file says nothing", words=("L", "R")),
     Field("regions", "ages", "The age that each region of the bundle says.", "months", "it was not found"),
+    Field(
+        "plates", "plates", "The age that each bone says alone: growth plates, digits, carpal block.", "months", _ALONE
+    ),
+    Field("plates_far", "list", "The bones whose age is far from those of the others."),
     Field("chronological_age_months", "number", "Age on the day of the radiograph.", "months", "nobody knows it"),
     Field(
         "difference_months",
@@ -97,11 +104,22 @@ TEXTS = tuple(field.name for field in FIELDS if field.kind in ("text", "list"))
 
 def result_columns(regions: Sequence[str]) -> tuple[str, ...]:
     """The columns of a table of bone ages from a bundle with these regions."""
-    ages = tuple(age_column(region) for region in regions)
-    columns: list[str] = []
-    for field in FIELDS:
-        columns += ages if field.kind == "ages" else (field.name,)
-    return tuple(columns)
+    return tuple(column for field in FIELDS for column in _columns(field, regions))
+
+
+def bone_column(bone: str) -> str:
+    """The column of a table that holds the age of one bone.
+
+    >>> bone_column("MCP2")
+    'plate_mcp2'
+    """
+    return f"plate_{bone.lower()}"
+
+
+def _columns(field: Field, regions: Sequence[str]) -> tuple[str, ...]:
+    if field.kind == "ages":
+        return tuple(age_column(region) for region in regions)
+    return tuple(bone_column(bone) for bone in BONES) if field.kind == "plates" else (field.name,)
 
 
 def result_row(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
@@ -109,7 +127,8 @@ def result_row(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, value in result_record(outcome, regions).items():
         if isinstance(value, dict):
-            row |= {age_column(region): age for region, age in value.items()}
+            column = bone_column if name == "plates" else age_column
+            row |= {column(part): age for part, age in value.items()}
         else:
             row[name] = BETWEEN_FLAGS.join(value) if isinstance(value, list) else value
     return {name: "" if cell is None else cell for name, cell in row.items()}
@@ -119,12 +138,15 @@ def result_record(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
     """An outcome as plain JSON types: every name of :data:`FIELDS`, in order; what is missing is None."""
     age, finding = outcome.bone_age, finding_of(outcome)
     found = {} if age is None else {reading.region: _rounded(reading.expected_age) for reading in age.readings}
+    alone = {} if age is None else {bone.name: _rounded(bone.months) for bone in age.bones}
     values: dict[str, Any] = {
         "path": outcome.item.path,
         "status": outcome.status,
         "sex": outcome.item.sex if age is None else age.sex,
         "laterality": None if outcome.analysis is None else outcome.analysis.radiograph.laterality,
         "regions": {region: found.get(region) for region in regions},
+        "plates": {bone: alone.get(bone) for bone in BONES},
+        "plates_far": [] if age is None else [bone.name for bone in age.bones if bone.far],
         "also_possible": [],
         "quality": _quality(outcome),
         "flags": list(outcome.rejected if age is None else age.flags),
@@ -180,6 +202,7 @@ def record_schema() -> dict[str, Any]:
         "number": {"type": "number"},
         "list": {"type": "array", "items": {"type": "string"}},
         "ages": ages | {"propertyNames": {"enum": list(REGIONS)}},
+        "plates": ages | {"required": list(BONES), "propertyNames": {"enum": list(BONES)}},
     }
     properties = {}
     for field in FIELDS:
@@ -188,7 +211,7 @@ def record_schema() -> dict[str, Any]:
         described = kinds[field.kind] | {"description": f"{field.meaning}{unit}{null}".replace("`", "")}
         if field.words:
             described["enum"] = [*field.words, *([None] if field.null else [])]
-        if field.null and field.kind != "ages":
+        if field.null and field.kind not in ("ages", "plates"):
             described["type"] = [described["type"], "null"]
         properties[field.name] = described
     return {

@@ -12,7 +12,17 @@ from boneage_roi.errors import InputError
 from boneage_roi.outputs.records import FIELDS, record_schema, result_columns, result_record, result_row
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.inputs import Item, filler, list_inputs
-from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionReading, Sex
+from boneage_roi.values import (
+    Analysis,
+    BoneAge,
+    BoneReading,
+    HandFrame,
+    HandMask,
+    Radiograph,
+    RegionBox,
+    RegionReading,
+    Sex,
+)
 
 DOCS = Path(__file__).parents[2] / "docs/reference"
 REGIONS = ("hand", "carpal")
@@ -23,7 +33,9 @@ def outcome(months: float = 150, age: float | None = 120, sex: Sex | None = "M",
     frame = HandFrame(np.zeros((100, 80), np.uint8), np.array([[1.0, 0, 0], [0, 1, 0]]))
     radiograph = Radiograph(np.zeros((80, 60), np.float32), "a.png", sex, age, "L", height_cm=height)
     reading = RegionReading("carpal", np.eye(240, dtype=np.float32)[145], np.zeros(4, np.float32), 1)
-    bone_age = BoneAge(months, months - 10, months + 10, sex, (reading,), "toy", chronological_age=age)
+    box = RegionBox("epiphysis", (0, 0, 9, 9), 0.9)
+    bones = (BoneReading("MCP2", box, 151.234, 9), BoneReading("ulna", box, 90, 9, far=True))
+    bone_age = BoneAge(months, months - 10, months + 10, sex, (reading,), "toy", (), age, bones)
     return Outcome(Item("a.png", sex=sex), Analysis(radiograph, mask, frame, ()), bone_age)
 
 
@@ -47,6 +59,14 @@ def test_a_bone_age_in_relation() -> None:
     assert (record["growth_table"], record["height_table"]) == ("brush-foundation", "bayley-pinneau")
     assert record["adult_height_cm"] == 169.08  # 140 / 0.828
     assert (record["laterality"], record["regions"]) == ("L", {"hand": None, "carpal": 145})
+
+
+def test_every_bone_has_a_place() -> None:
+    record, row = result_record(OUTCOMES["advanced"], REGIONS), result_row(OUTCOMES["advanced"], REGIONS)
+    assert len(record["plates"]) == 22  # sixteen growth plates, five digits, the carpal block
+    assert (record["plates"]["MCP2"], record["plates"]["ulna"], record["plates"]["MCP3"]) == (151.23, 90, None)
+    assert (row["plate_mcp2"], row["plate_mcp3"], row["plates_far"]) == (151.23, "", "ulna")
+    assert set(result_record(OUTCOMES["error"], REGIONS)["plates"].values()) == {None}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The report: the finding as it is dictated, in five languages, as one HTML file and one PDF page."""
 
+import os
 import re
 import shutil
 import string
@@ -23,6 +24,7 @@ from tests.outputs.studies import outcome, study
 
 pytest.importorskip("reportlab", reason="needs the extra report")
 
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FONTS = FOLDER.parent / "fonts"
 
 
@@ -143,6 +145,27 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path: Path, bundle: Bundle) -> Non
     path = reported(tmp_path, [outcome(tmp_path / "hand.dcm")], bundle, language="ko") / "hand.html"
     assert all(link.startswith("data:") for link in Text(path).links)
     assert "http" not in re.sub(r'http-equiv="|base64,[^"\')]*', "", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.skipif(not CHROMIUM.is_file(), reason="needs Chromium (apt install chromium)")
+@pytest.mark.parametrize("width", [360, 1000])
+def test_a_browser_shows_it_and_axe_finds_nothing_serious(tmp_path: Path, bundle: Bundle, width: int) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="needs axe-core-python")
+    study(tmp_path / "hand.dcm")
+    path = reported(tmp_path, [outcome(tmp_path / "hand.dcm")], bundle, language="zh") / "hand.html"
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than the screen"
+        assert page.evaluate("document.fonts.check('16px report')")
+        found = axe.Axe().run(page)["violations"]
+        browser.close()
+    assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
 
 
 def test_who_the_patient_is_shows_only_when_asked_for(tmp_path: Path, bundle: Bundle) -> None:
