@@ -47,7 +47,7 @@ def annotated_hands(run: Run, frames: FrameCache) -> tuple[dict[str, Hand], dict
     keypoints = json.loads((run.path / layout.ANNOTATIONS / "keypoints.json").read_text(encoding="utf-8"))
     maps = {key: frames.from_shares(key) for key in {*boxes.id, *keypoints} if key in frames}
     boxes = boxes[boxes.id.isin(maps.keys())]
-    placed = pd.concat([_place(rows, maps[str(key)]) for key, rows in boxes.groupby("id")])
+    placed = pd.concat([place(rows, maps[str(key)]) for key, rows in boxes.groupby("id")])
     points = {
         key: _map(np.asarray(entry["keypoints"], float)[:, :2], maps[key])
         for key, entry in keypoints.items()
@@ -68,7 +68,7 @@ def _map(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 
-def _place(rows: pd.DataFrame, matrix: NDArray[np.float64]) -> pd.DataFrame:
+def place(rows: pd.DataFrame, matrix: NDArray[np.float64]) -> pd.DataFrame:
     """Boxes in frame pixels. A turned box keeps its sides: the hull of its corners would grow."""
     corners = rows[CORNERS].to_numpy(float)
     centres = _map((corners[:, :2] + corners[:, 2:]) / 2, matrix)

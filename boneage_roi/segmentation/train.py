@@ -71,7 +71,7 @@ def _require_annotations(run: Run, train: dict[str, HandSample], held_out: dict[
                 raise InputError(f"{run.path}: no {name} of hands {where}; the segmenter needs some, see docs/data.md")
 
 
-class _LitSegmenter(lightning.LightningModule):
+class SegmenterTraining(lightning.LightningModule):
     """Cross-entropy and Dice for the mask, cross-entropy over the image for each landmark."""
 
     def __init__(self, network: HandUNet, learning_rate: float, landmark_weight: float) -> None:
@@ -113,7 +113,7 @@ def _round(
         (config.epochs, config.learning_rate),
         (config.self_training_epochs, config.learning_rate / 2),
     ][number - 1]
-    module = _LitSegmenter(network, rate, config.landmark_weight)
+    module = SegmenterTraining(network, rate, config.landmark_weight)
     drawn = [sample for sample in samples if sample.mask is not None and sample.weight == 1]
     others = [sample for sample in samples if sample.mask is None or sample.weight < 1]
     dataset = HandDataset([*others, *(drawn * max(1, len(others) // (2 * max(len(drawn), 1))))], seed)

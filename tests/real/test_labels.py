@@ -16,7 +16,7 @@ from boneage_roi.detection.joints import (
     keypoint_hands,
     name_boxes,
 )
-from boneage_roi.detection.labels import ROW, _place, annotated_hands, build_labels
+from boneage_roi.detection.labels import ROW, annotated_hands, build_labels, place
 from boneage_roi.regions import REGIONS
 from boneage_roi.runs.artefacts import CORNERS, FrameCache
 from boneage_roi.runs.run import Run
@@ -42,7 +42,7 @@ def boxes(segmented_run: Run) -> pd.DataFrame:
     """The published boxes in frame pixels."""
     frames = FrameCache(segmented_run)
     drawn = pd.read_csv(segmented_run.path / "annotations" / "boxes.csv", dtype={"id": str})
-    return pd.concat([_place(rows, frames.from_shares(str(key))) for key, rows in drawn.groupby("id")])
+    return pd.concat([place(rows, frames.from_shares(str(key))) for key, rows in drawn.groupby("id")])
 
 
 @pytest.fixture(scope="module")

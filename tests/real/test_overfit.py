@@ -21,7 +21,7 @@ from boneage_roi.regions import REGIONS
 from boneage_roi.runs.run import Run
 from boneage_roi.segmentation.dataset import HandDataset
 from boneage_roi.segmentation.model import HandUNet
-from boneage_roi.segmentation.train import _LitSegmenter
+from boneage_roi.segmentation.train import SegmenterTraining
 from boneage_roi.segmentation.train import load_samples as load_outlines
 from tests.real.tiny import keep_boxes, label_boxes
 
@@ -47,7 +47,7 @@ def losses(
 @pytest.fixture(autouse=True)
 def _quiet_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    for module in (_LitSegmenter, RegionTraining, LayerTraining):  # there is no trainer to log to
+    for module in (SegmenterTraining, RegionTraining, LayerTraining):  # there is no trainer to log to
         monkeypatch.setattr(module, "log", lambda *_, **__: None)
         monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
 
@@ -57,7 +57,7 @@ def test_segmenter(segmented_run: Run) -> None:
     drawn = load_outlines(segmented_run, hands[hands.split == "train"].head(6), 96)
     dataset = HandDataset([sample for sample in drawn.values() if sample.mask is not None], seed=0)
     batch = tuple(torch.stack(column) for column in zip(*(dataset[row] for row in range(len(dataset))), strict=True))
-    module = _LitSegmenter(HandUNet(), 2e-3, 0.1)
+    module = SegmenterTraining(HandUNet(), 2e-3, 0.1)
     values = losses(module.training_step, module, batch, 40)
     assert np.mean(values[-3:]) < 0.5 * values[0]
 

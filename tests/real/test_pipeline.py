@@ -50,7 +50,8 @@ def metrics(run: Run, stage: str) -> dict[str, Any]:
 def test_every_stage_leaves_its_metrics(tiny_run: Run) -> None:
     for stage in ("segmenter", "detector", *(f"regions/{region}" for region in REGIONS), "fusion"):
         assert metrics(tiny_run, stage)
-    assert 0 <= metrics(tiny_run, "segmenter")["iou"] <= 1
+    # One epoch from ImageNet already paints more of the hand than of what lies around it.
+    assert metrics(tiny_run, "segmenter")["iou"] > 0.3
     assert metrics(tiny_run, "detector")["found"]["hands"] == (tiny_run.manifest.split == "test").sum()
     assert metrics(tiny_run, "fusion")["hands"] >= 5
 

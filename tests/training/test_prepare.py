@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,6 +10,7 @@ from boneage_roi.configs.schema import SplitConfig, TrainConfig
 from boneage_roi.errors import InputError
 from boneage_roi.runs.run import Run
 from boneage_roi.training.prepare import prepare
+from tests.imaging.makers import dicom, header
 
 CONFIG = TrainConfig.load("default")
 VOC = """<annotation><size><width>100</width><height>100</height></size>
@@ -182,18 +184,15 @@ def test_a_sharper_image_that_cannot_be_read_is_rejected(sharper: Path, run: Run
     assert pd.read_csv(run.path / "rejected.csv")["id"].tolist() == ["a-images-hires"]
 
 
-def test_a_sex_that_only_the_hands_own_image_tells_is_its_sharper_image_s_too(
-    sharper: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sex_that_only_the_hands_own_image_tells_is_its_sharper_image_s_too(sharper: Path, run: Run) -> None:
     (sharper / "labels.csv").write_text("id,boneage,split\na,30,train\nb,40,train\nc,50,train\nd,60,train\n")
-    monkeypatch.setattr("boneage_roi.training.prepare._check_image", lambda path: ("", _sex_in_header(path)))
+    stored = np.arange(6400, dtype=np.uint16).reshape(80, 80) % 4096
+    for name, sex in zip("abcd", "MMFF", strict=True):  # files are known by their content, not by their names
+        (own,) = (path for path in sharper.rglob(f"{name}.png") if "hires" not in str(path))
+        own.write_bytes(dicom(header(stored, PatientSex=sex)))
     sexes = prepare(sharper, run, CONFIG).set_index("id")["sex"]
     assert sexes["c"] == sexes["c-images-hires"] == "F"
     assert sexes["a"] == sexes["a-images-hires"] == "M"
-
-
-def _sex_in_header(path: str) -> str | None:
-    return {"a.png": "M", "b.png": "M", "c.png": "F", "d.png": "F"}.get(Path(path).name)
 
 
 def test_changed_sharper_images_are_noticed(sharper: Path, run: Run, image: Callable[[Path], Path]) -> None:
