@@ -12,7 +12,7 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from boneage_roi.configs.schema import TreesConfig
 from boneage_roi.files import write_atomically
 from boneage_roi.fusion.features import tree_features
-from boneage_roi.fusion.kind import CrossFitted, Lesson
+from boneage_roi.fusion.kind import CrossFitted, Lesson, Rows
 from boneage_roi.metrics import AGE_BAND_EDGES
 from boneage_roi.values import FloatArray
 
@@ -30,20 +30,24 @@ class Residuals:
 
     @property
     def corrections(self) -> FloatArray:
-        """What the trees are to add to the ages (N,), months.
+        """What the trees are to add to the ages (N,), months."""
+        return self.corrections_of(np.arange(len(self.lesson.ages)))
+
+    def corrections_of(self, rows: Rows) -> FloatArray:
+        """The same of some hands, worked out of these alone: the trees of a fold know nothing of the others' ages.
 
         A loss on single hands draws the ages towards the middle, so they also get what the fusion is off by on average
         in each sex and age band, the less the fewer hands it has.
         """
-        ages, settings = self.lesson.ages, self.lesson.settings.trees
-        missing = ages - self.base.months
-        band = 2 * np.digitize(ages, AGE_BAND_EDGES[1:-1]) + (self.lesson.hands.sex > 0)
+        ages, settings = self.lesson.ages[rows], self.lesson.settings.trees
+        missing = ages - self.base.months[rows]
+        band = 2 * np.digitize(ages, AGE_BAND_EDGES[1:-1]) + (self.lesson.hands.sex[rows] > 0)
         total, count = np.bincount(band, missing), np.bincount(band)
         return np.asarray(missing + settings.counterweight * (total / (count + settings.few))[band], np.float32)
 
-    def data(self, rows: Any) -> lightgbm.Dataset:
+    def data(self, rows: Rows) -> lightgbm.Dataset:
         """Some hands as LightGBM takes them."""
-        return lightgbm.Dataset(self.inputs[rows], self.corrections[rows], free_raw_data=False)
+        return lightgbm.Dataset(self.inputs[rows], self.corrections_of(rows), free_raw_data=False)
 
 
 def tree_settings(settings: TreesConfig, seed: int) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def boost(residuals: Residuals) -> tuple[lightgbm.Booster, int, NDArray[np.float
         trees = lightgbm.train(parameters, residuals.data(teach), settings.most)
         path[:, keep] = [trees.predict(residuals.inputs[keep], num_iteration=step) for step in steps]
     best = int(np.abs(residuals.corrections - path).mean(axis=1).argmin())
-    trees = lightgbm.train(parameters, residuals.data(slice(None)), steps[best])
+    trees = lightgbm.train(parameters, residuals.data(np.arange(len(base))), steps[best])
     return trees, steps[best], np.asarray(base + path[best], np.float32)
 
 

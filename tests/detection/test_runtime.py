@@ -29,6 +29,46 @@ def test_padded_frame_is_centred_and_its_map_leads_back() -> None:
     assert (square[:, : int(offset[0])] == 0).all()
 
 
+@pytest.mark.parametrize(("shape", "offset"), [((512, 416), (24, 0)), ((416, 512), (0, 24)), ((300, 100), (85, 0))])
+def test_a_frame_lies_in_the_middle_of_its_square(shape: tuple[int, int], offset: tuple[int, int]) -> None:
+    square, scale, found = padded(np.full(shape, 9, np.uint8), 256)
+    assert tuple(found) == offset
+    assert scale == 256 / max(shape)
+    rows, columns = np.nonzero(square)
+    assert (columns.min(), rows.min()) == offset
+    assert abs(columns.min() - (255 - columns.max())) <= 1
+    assert abs(rows.min() - (255 - rows.max())) <= 1
+
+
+def test_what_is_fine_in_a_frame_is_averaged_in_its_square() -> None:
+    chequered = (np.indices((1024, 1024)).sum(0) % 2 * 200).astype(np.uint8)
+    assert padded(chequered, 256)[0].std() < 2
+
+
+@pytest.mark.parametrize(("region", "least"), [("carpal", 0.05), ("phalanx", 0.25), ("epiphysis", 0.25)])
+def test_a_region_that_comes_once_is_believed_sooner(region: str, least: float) -> None:
+    """Little else can be meant by its surest box."""
+    for score, found in ((least - 0.01, 0), (least, 1)):
+        scores = np.array([score], np.float32) if found == 0 else np.array([least], np.float64)
+        assert len(select_regions(row_of_boxes(1), scores, np.array([CLASS[region]]), FOUND)) == found
+
+
+def test_a_small_box_within_a_large_one_is_another_region() -> None:
+    """They share less than half of what they cover together."""
+    large, small, most = [100.0, 50, 200, 150], [110.0, 60, 130, 140], [100.0, 50, 200, 110]
+    sure = np.array([0.9, 0.8], np.float32)
+    classes = np.full(2, CLASS["epiphysis"])
+    assert len(select_regions(np.array([large, small]), sure, classes, FOUND)) == 2
+    assert len(select_regions(np.array([small, large]), sure, classes, FOUND)) == 2
+    assert len(select_regions(np.array([large, most]), sure, classes, FOUND)) == 1
+    assert len(select_regions(np.array([most, large]), sure, classes, FOUND)) == 1
+
+
+def test_boxes_without_an_area_do_no_harm() -> None:
+    flat = np.array([[5.0, 5, 5, 5], [5.0, 5, 5, 5]])
+    assert len(select_regions(flat, np.array([0.9, 0.8], np.float32), np.full(2, CLASS["epiphysis"]), FOUND)) == 2
+
+
 @pytest.mark.parametrize(("region", "most"), [("carpal", 1), ("phalanx", 5), ("epiphysis", 16)])
 def test_no_more_regions_than_a_hand_has(region: str, most: int) -> None:
     scores = np.linspace(0.3, 0.9, 20).astype(np.float32)
@@ -101,9 +141,9 @@ def bright_spot_detector(path: Path, size: int) -> Path:
 @pytest.mark.parametrize("shape", [(512, 416), (300, 480), (320, 320)])
 def test_a_box_is_found_where_the_frame_shows_it(tmp_path: Path, shape: tuple[int, int]) -> None:
     """A frame that is not square is padded for the network; its boxes are in the frame's own pixels all the same."""
-    frame = np.zeros(shape, np.uint8)
+    frame = np.full(shape, 100, np.uint8)
     left, top, right, bottom = truth = (60, 120, 140, 220)
-    frame[top:bottom, left:right] = 255
+    frame[top:bottom, left:right] = 160
     found = Detector(bright_spot_detector(tmp_path / "spot.onnx", 256), ["carpal", "metacarpal"])(
         HandFrame(frame, np.eye(2, 3))
     )

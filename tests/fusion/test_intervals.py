@@ -1,5 +1,6 @@
 """Prediction intervals from weights, and their file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import disagreement, moments, stack_readings
 from boneage_roi.fusion.intervals import KNOTS, Intervals
-from boneage_roi.values import Sex
-from tests.fusion.makers import ALL, hands_of, reading
+from boneage_roi.values import RegionReading
+from tests.fusion.makers import hands_of
 
 
 def test_no_interval_is_narrower_than_the_narrowest() -> None:
@@ -28,16 +29,29 @@ def test_the_half_width_is_the_factor_times_what_the_weights_give() -> None:
     np.testing.assert_allclose(wider, 1.5 * plain, rtol=1e-5)
 
 
-def test_the_first_knots_are_those_of_girls_and_they_lie_at_their_ages() -> None:
-    ages = (18.0, 72.0, 126.0, 220.0)
-    sexes: tuple[Sex, Sex] = ("F", "M")
-    said = [([reading(region, age, 2.0) for region in ALL], sex) for sex in sexes for age in ages]
-    hands = stack_readings(said, ALL)
-    knots = tuple(float(knot) for knot in KNOTS)
-    girls = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *knots, *(0.0,) * 7)).half_width(hands, hands.distributions[:, 0])
-    boys = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *(0.0,) * 7, *knots)).half_width(hands, hands.distributions[:, 0])
-    np.testing.assert_allclose(girls, [*ages, 0, 0, 0, 0], atol=0.3)
-    np.testing.assert_allclose(boys, [0, 0, 0, 0, *ages], atol=0.3)
+def test_each_sex_and_age_has_a_knot_of_its_own() -> None:
+    """Weights are those of girls first; between two knots a hand belongs to both."""
+    knots = [0, 36, 72, 108, 144, 180, 239]
+    certain = np.eye(240, dtype=np.float32)
+    said = [([RegionReading("hand", certain[knot], np.ones(1, np.float32), 1)], sex) for sex in "FM" for knot in knots]
+    hands = stack_readings(said, ("hand",))
+    for place, weights in enumerate(np.eye(14)):
+        widths = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *weights)).half_width(hands, hands.distributions[:, 0])
+        np.testing.assert_allclose(widths, np.eye(14)[place], atol=1e-5)
+    (between,) = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *range(7), *[0.0] * 7)).half_width(
+        hands[np.array([1])], certain[[45]]
+    )
+    assert between == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize("name", ["factor", "narrowest", "coverage"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_file_with_what_is_no_number_is_refused(tmp_path: Path, name: str, number: float) -> None:
+    whole = Intervals(0.9, 1.0, 4.0, (1.0,) * 16)
+    for intervals in (replace(whole, **{name: number}), replace(whole, weights=(*whole.weights[:15], number))):
+        (tmp_path / "intervals.json").write_text(intervals.to_json())
+        with pytest.raises(InputError, match="not an intervals file"):
+            Intervals.read(tmp_path / "intervals.json")
 
 
 def test_intervals_come_back_from_their_file(tmp_path: Path) -> None:

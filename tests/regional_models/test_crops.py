@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.regional_models.crops import View, cut_crops
+from boneage_roi.regional_models.crops import SIX_VIEWS, View, cut_crops
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import HandFrame, RegionBox
 
@@ -107,3 +107,21 @@ def test_a_mirrored_view_is_the_plain_one_mirrored(frame: HandFrame) -> None:
     assert mirrored is not None
     np.testing.assert_array_equal(mirrored.pixels, plain.pixels[:, :, ::-1])
     np.testing.assert_allclose(mirrored.places, [[1 - 160 / 416, *plain.places[0, 1:]]], rtol=1e-6)
+
+
+def test_a_large_box_is_shrunk_without_patterns() -> None:
+    """What is finer than the crop's pixels becomes its mean; what is not stays."""
+    chequered = (np.indices((512, 416)).sum(0) % 2 * 200).astype(np.uint8)
+    frame = HandFrame(chequered, np.eye(2, 3))
+    for side, patterned in ((400, False), (200, False), (64, True)):
+        crops = cut_crops(frame, [box("carpal", 208, 256, side, side)], "carpal", (64, 64), 0.0)
+        assert crops is not None
+        inside = crops.pixels[0, 8:-8, 8:-8].astype(float)
+        assert (inside.std() > 20) == patterned
+        assert inside.mean() == pytest.approx(100, abs=8)
+
+
+def test_test_time_augmentation_looks_at_a_hand_and_its_mirror_image_in_three_poses() -> None:
+    poses = [(view.scale, view.degrees) for view in SIX_VIEWS]
+    assert poses == [(1.0, 0.0)] * 2 + [(0.95, 5.0)] * 2 + [(1.05, -5.0)] * 2
+    assert [view.mirrored for view in SIX_VIEWS] == [False, True] * 3
