@@ -17,7 +17,7 @@ SIZE = (64, 52)
 
 def config(**changes: Any) -> TrainConfig:
     """Settings that train in seconds."""
-    one_epoch = {"stages": 3, "size": (32, 26), "pretrained": False, "rounds": [{"epochs": 1}], "batch": 4}
+    one_epoch = {"stages": 3, "size": (32, 26), "rounds": [{"epochs": 1}], "batch": 4}
     settings = {
         "name": "drawn",
         "frame_size": SIZE,
