@@ -45,7 +45,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "fusion/features": ("tests/fusion/test_features.py",),
     "fusion/intervals": ("tests/fusion/test_intervals.py",),
     "fusion/model": ("tests/fusion/test_layer.py",),
-    "growth/ages": ("tests/growth/test_ages.py",),
+    "ages": ("tests/growth/test_ages.py",),
     "growth/comparison": ("tests/growth/test_comparison.py",),
     "growth/height": ("tests/growth/test_height.py",),
     "growth/relation": ("tests/growth/test_relation.py",),

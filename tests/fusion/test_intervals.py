@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.features import disagreement, moments, stack_readings
 from boneage_roi.fusion.intervals import KNOTS, Intervals
-from boneage_roi.values import RegionReading
+from boneage_roi.values import RegionReading, Sex
 from tests.fusion.makers import hands_of
 
 
@@ -33,7 +34,8 @@ def test_each_sex_and_age_has_a_knot_of_its_own() -> None:
     """Weights are those of girls first; between two knots a hand belongs to both."""
     knots = [0, 36, 72, 108, 144, 180, 239]
     certain = np.eye(240, dtype=np.float32)
-    said = [([RegionReading("hand", certain[knot], np.ones(1, np.float32), 1)], sex) for sex in "FM" for knot in knots]
+    sexes: tuple[Sex, Sex] = ("F", "M")
+    said = [([RegionReading("hand", certain[knot], np.ones(1, np.float32), 1)], sex) for sex in sexes for knot in knots]
     hands = stack_readings(said, ("hand",))
     for place, weights in enumerate(np.eye(14)):
         widths = Intervals(0.9, 1.0, 0.0, (0.0, 0.0, *weights)).half_width(hands, hands.distributions[:, 0])
@@ -48,7 +50,8 @@ def test_each_sex_and_age_has_a_knot_of_its_own() -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_file_with_what_is_no_number_is_refused(tmp_path: Path, name: str, number: float) -> None:
     whole = Intervals(0.9, 1.0, 4.0, (1.0,) * 16)
-    for intervals in (replace(whole, **{name: number}), replace(whole, weights=(*whole.weights[:15], number))):
+    changed: dict[str, Any] = {name: number}
+    for intervals in (replace(whole, **changed), replace(whole, weights=(*whole.weights[:15], number))):
         (tmp_path / "intervals.json").write_text(intervals.to_json())
         with pytest.raises(InputError, match="not an intervals file"):
             Intervals.read(tmp_path / "intervals.json")

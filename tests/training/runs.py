@@ -63,12 +63,13 @@ def write_frames(run: Run) -> None:
     frames[:, : SIZE[0] // 2] = np.where(hands.sex == "M", 200, 50)[:, None, None]
     frames[:, SIZE[0] // 2 :] = hands.boneage.to_numpy(np.uint8)[:, None, None]
     folder = run.stage(layout.FRAMES)
-    np.save(folder / "frames.npy", frames)
-    np.save(folder / "spoiled.npy", frames // 2)
+    pixels, bad_exports, table_file = layout.FRAME_FILES
+    np.save(folder / pixels, frames)
+    np.save(folder / bad_exports, frames // 2)
     table = pd.DataFrame({"id": hands.id, "width": 120, "height": 160, "inverted": False, "confidence": 0.9})
     for place, value in enumerate((1, 0, 0, 0, 1, 0)):
         table[f"m{place}"] = value
-    table.to_csv(folder / "frames.csv", index=False)
+    table.to_csv(folder / table_file, index=False)
 
 
 def hands_of_every_split(train: int, fusion: int, test: int = 0) -> pd.DataFrame:

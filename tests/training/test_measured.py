@@ -50,7 +50,9 @@ def test_18_17_the_gate_is_measured_on_images_that_it_has_not_learnt_from(tmp_pa
     refused = train_gate(gate_run(tmp_path / "run", images))["rejected"]
     assert refused == {"chest": 0, "finger": 1, "hand": 0}
     shipped = Gate.read(tmp_path / "run" / layout.QUALITY / layout.GATE_FILE)
-    assert shipped.judge(images.iloc[-1][list(parts(detected(REGIONS)))]).rejections  # which has seen all
+    assert shipped.judge(
+        {name: float(images[name].iloc[-1]) for name in parts(detected(REGIONS))}
+    ).rejections  # which has seen all
 
 
 def outline(number: int) -> list[list[list[float]]]:

@@ -38,10 +38,10 @@ def test_18_17_every_sample_has_its_own_sex_and_age(run: Run, split: str) -> Non
 def test_only_train_hands_have_crops_of_a_bad_export(run: Run) -> None:
     for split in ("train", "fusion"):
         for sample in load_samples(run, "hand", (32, 26), 0.0, split):
-            assert (sample.spoiled is not None) == (split == "train")
-            if sample.spoiled is not None:
-                assert sample.spoiled.pixels.shape == sample.crops.pixels.shape
-                assert abs(float(sample.spoiled.pixels.mean()) - float(sample.crops.pixels.mean()) / 2) < 2
+            assert (sample.bad_export is not None) == (split == "train")
+            if sample.bad_export is not None:
+                assert sample.bad_export.pixels.shape == sample.crops.pixels.shape
+                assert abs(float(sample.bad_export.pixels.mean()) - float(sample.crops.pixels.mean()) / 2) < 2
 
 
 def test_18_18_the_boxes_that_were_found_are_what_a_region_is_trained_on(tmp_path: Path) -> None:
@@ -51,7 +51,8 @@ def test_18_18_the_boxes_that_were_found_are_what_a_region_is_trained_on(tmp_pat
     hands = run.manifest
     run.stage(layout.BOXES)
     halves = {"M": (0.0, 0.0, SIZE[1], SIZE[0] / 2), "F": (0.0, SIZE[0] / 2, SIZE[1], SIZE[0])}
-    found = {hand.id: [RegionBox("carpal", halves[hand.sex], 0.8)] for hand in hands.itertuples()}
+    sexes = zip(hands.id, hands.sex, strict=True)
+    found = {str(key): [RegionBox("carpal", halves[str(sex)], 0.8)] for key, sex in sexes}
     absent = hands.id[hands.split == "train"].iloc[0]
     found[absent] = [RegionBox("metacarpal", halves["M"], 0.9)]
     write_boxes(run, found)
@@ -70,10 +71,11 @@ def test_the_fusion_learns_from_the_sex_and_age_of_each_hand(tmp_path: Path) -> 
     run = write_run(tmp_path / "run", hands_of_every_split(3, 9, 5))
     hands = run.manifest[run.manifest.split == "fusion"]
     readings = {}
-    for hand in hands.sample(frac=1, random_state=0).itertuples():
+    mixed = hands.sample(frac=1, random_state=0)
+    for key, sex, age in zip(mixed.id, mixed.sex, mixed.boneage, strict=True):
         distribution = np.zeros(240, np.float32)
-        distribution[int(hand.boneage)] = 1
-        readings[str(hand.id)] = RegionReading("hand", distribution, np.float32([hand.sex == "M", 1]), 1)
+        distribution[int(age)] = 1
+        readings[str(key)] = RegionReading("hand", distribution, np.array([sex == "M", 1], np.float32), 1)
     path = readings_path(run, "hand", "fusion")
     write_readings(path, readings)
     stacked, ages = load_hands(run)
