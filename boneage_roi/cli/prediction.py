@@ -111,7 +111,7 @@ def predict(
     An image that is no child's hand, or shows too little of it, is rejected and gets no age.
     A folder's `manifest.csv` is used for its images.
     """
-    from boneage_roi.cli.sinks import Tally, ages_json, ages_table
+    from boneage_roi.cli.sinks import Tally, ages_json, ages_table, children_lines
     from boneage_roi.outputs.dicom import DicomSink
     from boneage_roi.outputs.fhir import FhirSink
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
@@ -134,6 +134,8 @@ def predict(
     tally = Tally()
     shown = ages_json(regions) if as_json else ages_table(regions, LONGEST_TABLE if output else None)
     sinks: list[Sink] = [tally, shown]
+    if not as_json:
+        sinks.append(children_lines())
     if overlay:  # first: it only refuses, while a file of results begins when it is opened
         sinks.append(PictureSink(overlay, items, outputs, bone_age_overlay))
     reports = DicomSink(dicom, items, outputs, reader.bundle) if dicom else None

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from boneage_roi.cli.common import say
 from boneage_roi.cli.terminal import plain_table, predictions_table, show
 from boneage_roi.outputs.boxes import box_rows
+from boneage_roi.outputs.children import child_study, comparison_lines
 from boneage_roi.outputs.records import BETWEEN_FLAGS, result_record, result_row
 from boneage_roi.outputs.sink import Sink
 from boneage_roi.pipeline.batch import Outcome
@@ -67,6 +69,20 @@ def ages_table(regions: Sequence[str], longest: int | None = None) -> Sink:
             show(predictions_table(read, regions))
 
     return ShownAtTheEnd(lambda outcome: [result_row(outcome, regions)], show_ages)
+
+
+def children_lines() -> Sink:
+    """How the bone age of a child changed between its studies; nothing where each child has one."""
+
+    def rows(outcome: Outcome) -> Sequence[Any]:
+        study = child_study(outcome)
+        return [] if study is None else [study]
+
+    def show_lines(studies: Sequence[Any]) -> None:
+        for line in comparison_lines(studies):
+            say(line)
+
+    return ShownAtTheEnd(rows, show_lines)
 
 
 def ages_json(regions: Sequence[str]) -> Sink:
