@@ -12,12 +12,28 @@ from typing import Any
 
 import pytest
 import typer.main
+from pydantic import BaseModel
 
 import boneage_roi
 import boneage_roi.cli.root
 from boneage_roi import __version__
 from boneage_roi.cli.common import app
-from boneage_roi.configs.schema import AspectConfig, RegionConfig, RoundConfig, TrainConfig
+from boneage_roi.configs.schema import (
+    AspectConfig,
+    DetectorConfig,
+    FusionConfig,
+    GridConfig,
+    LayerConfig,
+    RegionConfig,
+    RoundConfig,
+    SegmenterConfig,
+    TrainConfig,
+    TreesConfig,
+    ViewConfig,
+)
+from boneage_roi.detection.finders import FINDERS
+from boneage_roi.imaging.steps import STEPS
+from boneage_roi.pipeline.manifest import FUSION_FILES
 from boneage_roi.quality.gate import WORDINGS
 from tests.bundles import needs_bundle
 from tests.documents.pages import PAGES, ROOT, anchors, blocks, commands, links, name
@@ -103,12 +119,22 @@ def test_every_flag_is_explained() -> None:
         assert all(part in page for part in parts), f"{measure}: {wording.reason}"
 
 
+def presets() -> list[str]:
+    return [path.stem for path in (ROOT / "boneage_roi/configs").glob("*.yaml")]
+
+
 def test_every_setting_is_described() -> None:
     page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
-    first_cells = " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))
-    assert TrainConfig.model_fields.keys() - set(re.findall(r"\w+", first_cells)) == set()
-    within = {*RegionConfig.model_fields, *RoundConfig.model_fields, *AspectConfig.model_fields}
-    assert within - set(re.findall(r"\w+", page)) == set()
+    first_cells = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
+    listed: tuple[type[BaseModel], ...] = (TrainConfig, RegionConfig, RoundConfig, FusionConfig)
+    for settings in listed:
+        assert settings.model_fields.keys() - first_cells == set(), settings.__name__
+    named = set(re.findall(r"\w+", page))
+    listed = (SegmenterConfig, DetectorConfig, AspectConfig, GridConfig, ViewConfig, LayerConfig, TreesConfig)
+    for settings in listed:
+        assert settings.model_fields.keys() - named == set(), settings.__name__
+    for known in (STEPS, FINDERS, FUSION_FILES, presets()):
+        assert all(f"`{each}`" in page for each in known)
 
 
 def test_the_changelog_knows_the_version() -> None:
