@@ -4,12 +4,14 @@
     uv run --extra train python benchmarks/plates.py ages runs/default
 
 ``names`` makes ``boneage_roi/detection/plates.json`` of the annotated ``train`` hands, then names the boxes that the
-detector finds on the annotated hands of ``fusion`` and ``test``. ``ages`` reads every plate of ``fusion`` hands alone.
-Both need the run's frames; nothing is learnt from ``test``.
+detector finds on the annotated hands of ``fusion`` and ``test``. ``ages`` reads every bone of ``fusion`` hands alone,
+makes ``bones.json`` of a bundle with ``--write``, and measures what leaving far plates out does to the fused age. Both
+need the run's frames; nothing is learnt from ``test``.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -24,14 +26,24 @@ from boneage_roi.detection import naming
 from boneage_roi.detection.labels import annotated_hands
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
+from boneage_roi.files import write_atomically
 from boneage_roi.metrics import paired_difference
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.reader import BoneAgeReader
-from boneage_roi.regional_models.bones import BONES, read_bones
+from boneage_roi.regional_models.bones import (
+    BONES,
+    BONES_FILE,
+    LARGEST_ERROR,
+    fit_scale,
+    mark_far,
+    read_bones,
+    scaled,
+    scales_text,
+)
 from boneage_roi.regions import GROWTH_PLATES, detected
 from boneage_roi.runs.artefacts import FrameCache
 from boneage_roi.runs.run import Run
-from boneage_roi.values import BoneReading, HandFrame, RegionBox, Sex
+from boneage_roi.values import HandFrame
 
 EXEMPLARS = 6
 NEAR = 0.2
@@ -71,55 +83,76 @@ def names(run: Run) -> None:
     )
 
 
-def ages(run: Run, limit: int, seed: int) -> None:
-    """Read every bone of ``fusion`` hands alone, and fuse them with the bones that are far from the others left out."""
+def ages(run: Run, limit: int, seed: int, write: Path | None) -> None:
+    """Read every bone of ``fusion`` hands alone, fit the scales of ``bones.json`` to that, and fuse the hands
+    once more without the plates that are far from the others."""
     hands = run.manifest.reset_index(drop=True)
-    hands = hands[hands["split"] == "fusion"].sample(limit, random_state=seed)
+    hands = hands[hands["split"] == "fusion"]
+    hands = hands.sample(min(limit, len(hands)), random_state=seed)
     frames = np.load(frames_file(run), mmap_mode="r")
-    reader = BoneAgeReader(Bundle.load(run.bundle), tta=False, threads=1)
-    finder = Detector(run.bundle / "detector.onnx", detected(run.config.regions), threads=1)
-    rows, fused = [], []
+    bundle = Bundle.load(run.bundle)
+    reader, plain = BoneAgeReader(bundle, threads=1), BoneAgeReader(bundle, tta=False, threads=1)
+    finder = Detector(bundle.path / "detector.onnx", detected(run.config.regions), threads=1)
+    found = []
     for hand in track(cast(Iterable[Any], hands.itertuples()), "reading hands", total=len(hands)):
         frame = HandFrame(np.asarray(frames[hand.Index]), np.eye(2, 3))
         boxes = naming.name_boxes(finder(frame))
         bones = read_bones(reader.readers, {}, frame, boxes, hand.sex)
-        rows += [(hand.id, hand.sex, hand.boneage, bone.name, bone.months, bone.spread, bone.far) for bone in bones]
-        fused.append((hand.id, hand.boneage, *_with_and_without(reader, frame, boxes, bones, hand.sex)))
-    alone = pd.DataFrame(rows, columns=["id", "sex", "boneage", "bone", "age", "spread", "far"])
-    alone["error"] = alone.age - alone.boneage
-    table = alone.groupby("bone").agg(
-        hands=("error", "size"),
-        mae=("error", lambda error: error.abs().mean()),
-        median=("error", lambda error: error.abs().median()),
-        bias=("error", "mean"),
-        spread=("spread", "median"),
-        far=("far", "mean"),
-    )
-    print(table.reindex([bone for bone in BONES if bone in table.index]).round(2).to_string())
-    both = pd.DataFrame(fused, columns=["id", "boneage", "all", "without"])
-    print(f"{len(both)} hands, {(both['all'] != both['without']).sum()} with a plate far from the others")
-    with_all, without = (both[column] - both.boneage for column in ("all", "without"))
-    gain = paired_difference(without, with_all)
+        readings = [one for network in plain.readers.values() if (one := network(frame, list(boxes), hand.sex))]
+        found.append((hand, boxes, bones, readings))
+    rows = [
+        (hand.id, hand.boneage, bone.name, bone.months, bone.spread) for hand, _, bones, _ in found for bone in bones
+    ]
+    raw = pd.DataFrame(rows, columns=["id", "boneage", "bone", "months", "spread"])
+    scales = {str(name): fit_scale(own.months, own.spread, own.boneage) for name, own in raw.groupby("bone")}
+    print(_errors(raw, seed).reindex([bone for bone in BONES if bone in scales]).round(1).to_string())
+    if write:
+        _add_to_bundle(write, scales_text({bone: scales[bone] for bone in BONES if bone in scales}))
+    fused = []
+    for hand, boxes, bones, readings in found:
+        frame = HandFrame(np.asarray(frames[hand.Index]), np.eye(2, 3))
+        far = {bone.name for bone in mark_far(scaled(bones, scales)) if bone.far and bone.box.region == "epiphysis"}
+        age = without = plain.fuse(readings, hand.sex)[0]
+        plates = plain.readers["epiphysis"](frame, [box for box in boxes if box.name not in far], hand.sex)
+        if far and plates:
+            others = [plates if one.region == "epiphysis" else one for one in readings]
+            without = plain.fuse(others, hand.sex)[0]
+        fused.append((len(far), age - hand.boneage, without - hand.boneage))
+    marked, with_all, without_far = np.array(fused).T
+    gain = paired_difference(without_far, with_all)
     print(
-        f"fused age: MAE {with_all.abs().mean():.3f} with all plates, {without.abs().mean():.3f} without far ones; "
+        f"{len(fused)} hands, {int((marked > 0).sum())} with a plate far from the others; fused age, without test-time "
+        f"augmentation: MAE {np.abs(with_all).mean():.3f} with all plates, {np.abs(without_far).mean():.3f} without; "
         f"difference {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) months"
     )
-    alone.to_csv("/tmp/bones.csv", index=False)
-    both.to_csv("/tmp/fused.csv", index=False)
 
 
-def _with_and_without(
-    reader: BoneAgeReader, frame: HandFrame, boxes: Sequence[RegionBox], bones: Sequence[BoneReading], sex: Sex
-) -> tuple[float, float]:
-    """The fused age of all boxes, and of those that are not far from the others."""
-    far = {bone.name for bone in bones if bone.far and bone.box.region == "epiphysis"}
-    kept = [box for box in boxes if box.name not in far]
-    readings = [one for network in reader.readers.values() if (one := network(frame, list(boxes), sex))]
-    age = reader.fuse(readings, sex)[0]
-    if not far:
-        return age, age
-    plates = reader.readers["epiphysis"](frame, kept, sex)
-    return age, reader.fuse([plates if one.region == "epiphysis" and plates else one for one in readings], sex)[0]
+def _errors(raw: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Errors of each bone: of its raw age, and of the age that scales from four fifths of the hands give the others."""
+    names = raw.id.unique()
+    fold = dict(zip(names, np.random.default_rng(seed).integers(0, 5, len(names)), strict=True))
+    table = {}
+    for bone, own in raw.groupby("bone"):
+        part = own.id.map(fold)
+        errors = []
+        for kept in range(5):
+            teach, other = own[part != kept], own[part == kept]
+            scale = fit_scale(teach.months, teach.spread, teach.boneage)
+            errors.append(scale.offset + scale.slope * other.months - other.boneage)
+        error, off = pd.concat(errors), own.months - own.boneage
+        rmse = float(np.sqrt((error**2).mean()))
+        table[bone] = {"hands": len(own), "raw MAE": off.abs().mean(), "raw bias": off.mean()}
+        table[bone] |= {"MAE": error.abs().mean(), "RMSE": rmse, "has an age": rmse <= LARGEST_ERROR}
+    return pd.DataFrame(table).T
+
+
+def _add_to_bundle(folder: Path, text: str) -> None:
+    """Put ``bones.json`` into a bundle, and into its manifest."""
+    write_atomically(folder / BONES_FILE, text)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["files"][BONES_FILE] = hashlib.sha256(text.encode()).hexdigest()
+    write_atomically(path, json.dumps(manifest, indent=2) + "\n")
 
 
 def frames_file(run: Run) -> Path:
@@ -133,12 +166,13 @@ def main(
     run: Annotated[Path, typer.Argument(help="A training run with its frames.")],
     limit: Annotated[int, typer.Option(help="So many hands for `ages`, drawn at random.")] = 400,
     seed: int = 0,
+    write: Annotated[Path | None, typer.Option(metavar="BUNDLE", help="Put the scales into this bundle.")] = None,
 ) -> None:
     """Growth plates one by one."""
     if what == "names":
         names(Run(run))
     elif what == "ages":
-        ages(Run(run), limit, seed)
+        ages(Run(run), limit, seed, write)
     else:
         raise InputError(f"{what!r}: give names or ages")
 

@@ -16,6 +16,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from boneage_roi.errors import InputError, RejectedError
+    from boneage_roi.explain import explain
     from boneage_roi.growth.finding import Finding
     from boneage_roi.imaging.reading import read_radiograph
     from boneage_roi.outputs.report import report
@@ -40,6 +41,7 @@ _HOMES = {
     "RegionReading": "values",
     "RejectedError": "errors",
     "evaluate": "reports.evaluate",
+    "explain": "explain",
     "load": "pipeline.reader",
     "predict_table": "outputs.table",
     "read_radiograph": "imaging.reading",
@@ -61,6 +63,7 @@ __all__ = [
     "RegionReading",
     "RejectedError",
     "evaluate",
+    "explain",
     "load",
     "predict_table",
     "read_radiograph",

@@ -1,7 +1,13 @@
-"""Why a bone age is what it is: one file a method, on the exported networks alone."""
+"""Why a bone age is what it is: one file a method, on the exported networks alone.
 
+The room and the function have one name, so that ``boneage_roi.explain`` may be called whichever of the two it is.
+"""
+
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from boneage_roi.errors import InputError
 from boneage_roi.explain.age_map import age_map
@@ -58,3 +64,11 @@ def explain(
     if known is None:
         raise InputError(f"{analysis.radiograph.source}: an explanation is of one reading; give the sex, M or F")
     return METHODS[method](reader, analysis, reader.read(analysis, known), known)
+
+
+class _Room(ModuleType):
+    def __call__(self, *arguments: Any, **named: Any) -> Explanation:
+        return explain(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,6 +1,6 @@
 """Occlusion: how the fused age moves when a patch of the hand is greyed (Zeiler and Fergus, ECCV 2014)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import cv2
@@ -33,14 +33,19 @@ def occlusion(reader: BoneAgeReader, analysis: Analysis, bone_age: BoneAge, sex:
     """
     hand = hand_in_frame(analysis)
     patches = list(_patches(hand))
-    ages = _ages(reader, analysis, [_greyed(analysis.frame, hand, patch) for patch in patches], sex)
-    moves = ages[1:] - ages[0]
     total, weight = np.zeros(hand.shape, np.float32), np.zeros(hand.shape, np.float32)
-    for patch, move in zip(patches, moves, strict=True):
+    for patch, move in zip(patches, moves(reader, analysis, patches, sex), strict=True):
         total += np.float32(move) * patch
         weight += patch
-    move = np.where(hand & (weight > 0.05), total / np.maximum(weight, 0.05), np.nan).astype(np.float32)
-    return Explanation("occlusion", analysis, bone_age, {"move": move}, "months", signed=True)
+    mean = np.where(hand & (weight > 0.05), total / np.maximum(weight, 0.05), np.nan).astype(np.float32)
+    return Explanation("occlusion", analysis, bone_age, {"move": mean}, "months", signed=True)
+
+
+def moves(reader: BoneAgeReader, analysis: Analysis, patches: Sequence[FloatArray], sex: Sex) -> FloatArray:
+    """Months (N,) by which the fused age moves with each patch greyed; a patch is (H, W) of the frame, 0..1."""
+    hand = hand_in_frame(analysis)
+    ages = _ages(reader, analysis, [_greyed(analysis.frame, hand, patch) for patch in patches], sex)
+    return np.asarray(ages[1:] - ages[0], np.float32)
 
 
 def _patches(hand: BoolImage) -> Iterator[FloatArray]:

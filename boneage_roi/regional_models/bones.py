@@ -121,11 +121,19 @@ def read_bones(
         kept = crop_boxes(frame, boxes, region)
         for box, reading in zip(kept, readers[region].each(frame, list(boxes), sex), strict=True):
             name = region if region == "carpal" else box.name
-            scale = scales.get(name or "", BoneScale())
-            if name is not None and scale.error <= LARGEST_ERROR:
-                months = float(np.clip(scale.offset + scale.slope * reading.expected_age, 0, reading.grid.last))
-                found[name] = BoneReading(name, box, months, scale.factor * reading.spread)
-    return mark_far([found[name] for name in BONES if name in found])
+            if name is not None:
+                found[name] = BoneReading(name, box, reading.expected_age, reading.spread)
+    return mark_far(scaled([found[name] for name in BONES if name in found], scales))
+
+
+def scaled(bones: Sequence[BoneReading], scales: Mapping[str, BoneScale]) -> tuple[BoneReading, ...]:
+    """Raw readings after their scales; those of bones that are too far off are left out."""
+    pairs = ((bone, scales.get(bone.name, BoneScale())) for bone in bones)
+    return tuple(
+        replace(bone, months=max(scale.offset + scale.slope * bone.months, 0.0), spread=scale.factor * bone.spread)
+        for bone, scale in pairs
+        if scale.error <= LARGEST_ERROR
+    )
 
 
 def mark_far(bones: Sequence[BoneReading]) -> tuple[BoneReading, ...]:
