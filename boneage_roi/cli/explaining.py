@@ -95,8 +95,8 @@ def atlas(
 
     Each is the average of at least 25 hands of one sex and about one bone age, and no patient's.
     """
+    from boneage_roi.ages import parse_age
     from boneage_roi.cli.terminal import plain_table, show
-    from boneage_roi.growth.ages import parse_age
     from boneage_roi.growth.atlas import MISSING, STANDARDS, nearest_standard
     from boneage_roi.outputs.files import OutputFiles
     from boneage_roi.outputs.overlay import encode_png

@@ -155,6 +155,8 @@ def report_lines(report: "Report") -> Iterator[object]:
     yield Text.assemble((printable(report.bundle), "bold"), f": {head}")
     for group, rows in report.errors.groupby("group", sort=False):
         yield _errors_table(str(group), rows)
+    if len(report.stages):
+        yield _stages_table(report.stages)
     for message in report.failures["message"]:
         yield Text(printable(f"failed: {message}"), style="red")
     if report.folder and len(report.worst):
@@ -162,6 +164,18 @@ def report_lines(report: "Report") -> Iterator[object]:
         yield Text(printable(f"Worst hands ({len(report.worst):,}): {place}"), style="dim")
     written = f". Written to {report.folder}" if report.folder else ""
     yield Text(printable(f"Errors in months, with 95 % bootstrap intervals{written}"), style="dim")
+
+
+def _stages_table(stages: "pd.DataFrame") -> Table:
+    """What the fused age loses without each region, by stage; ``stages.csv`` has the rest."""
+    wide = stages.pivot_table("worth", ["sex", "stage"], "region", sort=False)
+    rows = [
+        (f"{sex} {stage}", *("-" if value != value else f"{value:+.2f}" for value in values))
+        for (sex, stage), values in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    table = plain_table(("", *wide.columns), rows)
+    table.title, table.title_justify, table.title_style = "worth of a region: error without it", "left", "bold"
+    return table
 
 
 def _errors_table(group: str, rows: "pd.DataFrame") -> Table:

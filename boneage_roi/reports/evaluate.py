@@ -22,9 +22,10 @@ from boneage_roi.pipeline.inputs import Item, manifest_items, read_table
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.reports.journal import Journal
+from boneage_roi.reports.stages import stage_table, without_column, without_row
 from boneage_roi.reports.worst import WorstPictures, worst_hands, write_worst
 
-REPORT_FILES = ("predictions.csv", "report.csv", "report.json", "worst.csv")
+REPORT_FILES = ("predictions.csv", "report.csv", "stages.csv", "report.json", "worst.csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,10 @@ class Report:
 
     Attributes:
         predictions: a row a hand in the manifest's order: ``id``, ``boneage`` (true, months), ``bundle``, ``key`` (what
-            the prediction rests on, hashed) and the columns of :func:`boneage_roi.outputs.records.result_columns`.
+            the prediction rests on, hashed), the columns of :func:`boneage_roi.outputs.records.result_columns`, and the
+            fused age without each region (``without_hand`` ...).
         errors: errors by group, see :func:`boneage_roi.metrics.error_table`.
+        stages: the worth of each region by developmental stage, see :func:`boneage_roi.reports.stages.stage_table`.
         worst: the hands with the largest errors, see :func:`boneage_roi.reports.worst.worst_hands`.
         bundle: name of the bundle and the start of its manifest's SHA-256.
         folder: where the files of the report are; None when none were written.
@@ -42,6 +45,7 @@ class Report:
 
     predictions: pd.DataFrame
     errors: pd.DataFrame
+    stages: pd.DataFrame
     worst: pd.DataFrame
     bundle: str
     folder: Path | None = None
@@ -66,7 +70,8 @@ class _Reading:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("id", "boneage", "bundle", "key", *result_columns(self.regions))
+        without = (without_column(region) for region in self.regions)
+        return ("id", "boneage", "bundle", "key", *result_columns(self.regions), *without)
 
 
 def evaluate(
@@ -85,8 +90,8 @@ def evaluate(
 ) -> Report:
     """Predict the hands of a manifest and measure the errors; writes files only when asked.
 
-    Into ``output`` go ``predictions.csv``, ``report.csv``, ``report.json``, plots, and the hands with the largest
-    errors in ``worst.csv`` and ``worst/``. Hands that are in its ``predictions.csv`` already are not read again when
+    Into ``output`` go ``predictions.csv``, ``report.csv``, ``stages.csv``, ``report.json``, plots, and the hands with
+    the largest errors in ``worst.csv`` and ``worst/``. Hands that are in its ``predictions.csv`` already are not read again when
     image, sex, native size, views, bundle and package are the same, so a stopped evaluation goes on where it was.
 
     Args:
@@ -128,7 +133,12 @@ def evaluate(
     )
     predictions = _predict(reading, hands, items)
     report = Report(
-        predictions, error_table(predictions), worst_hands(predictions, worst, reading.regions), reading.bundle, folder
+        predictions,
+        error_table(predictions),
+        stage_table(predictions, reading.regions),
+        worst_hands(predictions, worst, reading.regions),
+        reading.bundle,
+        folder,
     )
     if folder:
         _write(report, folder, outputs, reading, items, {"manifest": str(manifest), "split": split})
@@ -185,7 +195,7 @@ def _predict(reading: _Reading, hands: pd.DataFrame, items: Sequence[Item]) -> p
         for place, outcome in zip(todo, tracked(outcomes, "reading hands", len(todo), reading.progress), strict=True):
             hand = hands.iloc[place]
             start = {"id": hand["id"], "boneage": hand["boneage"], "bundle": reading.bundle, "key": keys[place]}
-            keep(start | result_row(outcome, reading.regions))
+            keep(start | result_row(outcome, reading.regions) | without_row(outcome, reading.reader))
             if outcome.bone_age is not None:
                 reading.pictures.offer(place, outcome.bone_age.months - hand["boneage"], outcome)
     labels = zip(hands["id"], hands["boneage"], items, keys, strict=True)
@@ -221,6 +231,7 @@ def _write(
     outputs.write(folder / "predictions.csv", table)
     reading.journal.remove()
     outputs.write(folder / "report.csv", report.errors.to_csv(index=False))
+    outputs.write(folder / "stages.csv", report.stages.to_csv(index=False))
     content = {
         "bundle": report.bundle,
         **about,
@@ -228,6 +239,7 @@ def _write(
         "predicted": len(report.predictions) - len(report.failures),
         "failed": report.failures[["path", "message"]].to_dict("records"),
         "errors": json.loads(report.errors.to_json(orient="records")),
+        "stages": json.loads(report.stages.to_json(orient="records")),
     }
     outputs.write(folder / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     for name, picture in draw_plots(report.predictions):

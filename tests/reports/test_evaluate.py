@@ -45,6 +45,9 @@ class FakePredictor:
             readings.append(RegionReading("carpal", np.roll(bins, 7), np.zeros(4, np.float32), 1))
         return BoneAge(age, age - 5, age + 5, sex or radiograph.sex, tuple(readings), "fake", ("inverted",))
 
+    def fuse(self, readings, sex):
+        return readings[0].expected_age, 0.0, 0.0
+
 
 @pytest.fixture
 def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
