@@ -91,8 +91,9 @@ def evaluate(
     """Predict the hands of a manifest and measure the errors; writes files only when asked.
 
     Into ``output`` go ``predictions.csv``, ``report.csv``, ``stages.csv``, ``report.json``, plots, and the hands with
-    the largest errors in ``worst.csv`` and ``worst/``. Hands that are in its ``predictions.csv`` already are not read again when
-    image, sex, native size, views, bundle and package are the same, so a stopped evaluation goes on where it was.
+    the largest errors in ``worst.csv`` and ``worst/``. Hands that are in its ``predictions.csv`` already are not read
+    again when image, sex, native size, views, bundle and package are the same, so a stopped evaluation goes on where
+    it was.
 
     Args:
         manifest: a manifest CSV with ``boneage``, or RSNA's layout.
