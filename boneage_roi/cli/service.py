@@ -67,3 +67,79 @@ def serve(
     if token is None and host not in ("127.0.0.1", "::1", "localhost"):
         print("no --token: everyone who reaches this address can use it", flush=True)
     make_server(create_app(reader, settings), settings).run()
+
+
+@app.command(
+    epilog=examples(
+        "listen --send-to PACS@192.0.2.1:104",
+        "listen --aet BONEAGE --port 11112 --host 0.0.0.0 --send-to ORTHANC@127.0.0.1:4242 --accept-from ORTHANC",
+    )
+)
+def listen(
+    send_to: Annotated[str, typer.Option(metavar="AET@HOST:PORT", help="Archive that gets the findings.")],
+    aet: Annotated[str, typer.Option(help="Application entity title of this node.")] = "BONEAGE",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 11112,
+    queue: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the queue; what was taken in is there until it is sent.")
+    ] = Path("boneage-queue"),
+    quiet: Annotated[
+        float, typer.Option(min=0, max=3600, metavar="SECONDS", help="A study is complete when so long nothing came.")
+    ] = 10.0,
+    accept_from: Annotated[
+        list[str] | None, typer.Option(metavar="AET", help="Title that may call; give it again for each. Default: all.")
+    ] = None,
+    modality: Annotated[
+        list[str] | None, typer.Option(help="Modality that is taken; give it again for each. Default: CR, DX, RG.")
+    ] = None,
+    body_part: Annotated[
+        list[str] | None,
+        typer.Option(help="Word in BodyPartExamined that is taken, again for each. Default: HAND, WRIST."),
+    ] = None,
+    associations: Annotated[int, typer.Option(min=1, max=1000, help="Associations at a time.")] = 10,
+    tls_certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate; turns TLS on.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Key of the certificate.")] = None,
+    tls_authority: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who must have signed the others' certificates.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of each network.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the one that comes along.")
+    ] = None,
+) -> None:
+    """Run a DICOM node: takes hand radiographs, and sends a structured report and a picture of each back.
+
+    Other instances are acknowledged and left. A study is read when nothing came to it for a while.
+    """
+    for package, extra in (("pynetdicom", "node"), ("highdicom", "dicom")):
+        if find_spec(package) is None:
+            raise InputError(f"the DICOM node needs {package}: pip install 'boneage-roi[{extra}]'")
+    import logging
+    import signal
+    import threading
+    from dataclasses import replace
+
+    from boneage_roi.pipeline.reader import BoneAgeReader
+    from boneage_roi.service.node.deliver import Peer, Sender, run
+    from boneage_roi.service.node.queue import Queue
+    from boneage_roi.service.node.receive import Listening, Rules, start
+    from boneage_roi.service.node.tls import contexts
+
+    server_side, client_side = contexts(tls_certificate, tls_key, tls_authority)
+    peer = replace(Peer.parse(send_to), tls=client_side)
+    rules = Rules()
+    if modality:
+        rules = replace(rules, modalities=tuple(word.upper() for word in modality))
+    if body_part:
+        rules = replace(rules, body_parts=tuple(word.upper() for word in body_part))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it quotes what was sent
+    reader = BoneAgeReader(bundle, threads=threads)
+    kept = Queue(queue)
+    end = start(Listening(aet, host, port, tuple(accept_from or ()), associations, server_side), kept, rules)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    print(f"{aet} listens on {host}:{port}, sends to {send_to}; queue in {queue}  (Ctrl-C ends it)", flush=True)
+    run(reader, kept, Sender(aet, peer, kept), quiet, stop)
+    end()
