@@ -35,14 +35,14 @@ def radiograph(path: Path, number: int, picture: str = "girl-10y.png", **changes
     """A synthetic hand as a DICOM file of a study of its own."""
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
     pixels = np.asarray(Image.open(EXAMPLES / picture).convert("L"), np.uint16) * 16
     pixels = np.clip(pixels + number, 0, 4095).astype(np.uint16)
     data = Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1")
     data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["i", str(number)])
     data.StudyInstanceUID = generate_uid(entropy_srcs=["s", str(number)])
     data.SeriesInstanceUID = generate_uid(entropy_srcs=["e", str(number)])
@@ -115,11 +115,12 @@ class Archive:
 
     def modalities(self) -> dict[str, Counter[str]]:
         """How many instances of each modality every patient has."""
+        studies = self.ask("/studies?expand")
+        patients = {study["ID"]: study["PatientMainDicomTags"]["PatientID"] for study in studies}
         found: dict[str, Counter[str]] = {}
-        query = {"Level": "Instance", "Query": {}, "Expand": True, "RequestedTags": ["Modality", "PatientID"]}
-        for instance in self.ask("/tools/find", json.dumps(query).encode()):
-            tags = instance["RequestedTags"]
-            found.setdefault(tags["PatientID"], Counter())[tags["Modality"]] += 1
+        for series in self.ask("/series?expand"):
+            counts = found.setdefault(patients[series["ParentStudy"]], Counter())
+            counts[series["MainDicomTags"]["Modality"]] += len(series["Instances"])
         return found
 
 

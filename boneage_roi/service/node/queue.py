@@ -1,9 +1,10 @@
 """A queue on the disk: what was taken in is read and sent, also when the program is killed at any moment.
 
 A radiograph lies in ``received/STUDY/`` until its answer lies whole in ``answers/``; an answer's objects lie there
-until each was sent; then its name is in ``done/``. Names are hashes of UIDs: no path tells whose image it is. Every step is a
-file that is written whole and synced before the one that it replaces is removed, so a kill repeats a step at most. A
-step that is repeated makes the same objects with the same UIDs, of which an archive keeps one.
+until each was sent; then its name is in ``done/``. Names are hashes of UIDs: no path tells whose image it is.
+
+Every step writes a file whole, and syncs it, before the one that it replaces is removed: a kill repeats a step at most.
+A step that is repeated makes the same objects with the same UIDs, of which an archive keeps one.
 """
 
 import fcntl
