@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -78,11 +78,14 @@ class DicomSink:
         """Every file is on the disk already."""
 
 
-def dicom_objects(outcome: Outcome, bundle: Bundle) -> "tuple[Dataset, Dataset] | None":
+def dicom_objects(outcome: Outcome, bundle: Bundle, file: BinaryIO | None = None) -> "tuple[Dataset, Dataset] | None":
     """The structured report and the Secondary Capture of an outcome.
 
     Patient and study are the radiograph's, the series are new. The UIDs follow from the radiograph's, the bundle and
     the finding: the same finding always has the same.
+
+    Args:
+        file: the radiograph's file, where the outcome's input is no path to it.
 
     Returns:
         Both as data sets that can be saved; None without a bone age, or when the input is no DICOM file with UIDs.
@@ -90,7 +93,7 @@ def dicom_objects(outcome: Outcome, bundle: Bundle) -> "tuple[Dataset, Dataset] 
     from boneage_roi.outputs.dicom_source import read_source
 
     finding, analysis = finding_of(outcome), outcome.analysis
-    source = read_source(outcome.item.path)
+    source = read_source(outcome.item.path if file is None else file)
     if finding is None or analysis is None or source is None:
         return None
     return _structured_report(finding, analysis, source, bundle), _secondary_capture(finding, analysis, source, bundle)

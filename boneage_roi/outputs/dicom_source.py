@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID, uuid5
 
 from pydicom import Dataset, dcmread
@@ -20,7 +21,7 @@ EMPTY = (
 """Type 2: they must be there, and may be empty."""
 
 
-def read_source(path: str | Path) -> Dataset | None:
+def read_source(path: str | Path | BinaryIO) -> Dataset | None:
     """The header of a radiograph, without pixels; None when the file is no DICOM file that can be referred to."""
     try:
         header = dcmread(path, stop_before_pixels=True, force=True)

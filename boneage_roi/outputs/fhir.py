@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID, uuid5
 
 from boneage_roi import __version__
@@ -63,7 +63,7 @@ class FhirSink:
         """Every file is on the disk already."""
 
 
-def fhir_bundle(outcome: Outcome, bundle: Bundle) -> dict[str, Any] | None:
+def fhir_bundle(outcome: Outcome, bundle: Bundle, file: BinaryIO | None = None) -> dict[str, Any] | None:
     """The resources of an outcome as plain JSON types, validated against FHIR R4; None without a bone age.
 
     The subject is the patient's identifier where the input has one, without a name. Where the input is a DICOM file,
@@ -80,7 +80,7 @@ def fhir_bundle(outcome: Outcome, bundle: Bundle) -> dict[str, Any] | None:
         shared["subject"] = {"type": "Patient", "identifier": {"value": patient}}
     if finding.study_date:
         shared["effectiveDateTime"] = finding.study_date.isoformat()
-    study = _study(outcome)
+    study = _study(outcome, file)
     content = json.dumps([finding_fields(finding), patient, study, bundle.fingerprint])
     observation_url, report_url = (f"urn:uuid:{uuid5(NAMESPACE, kind + content)}" for kind in ("observation", "report"))
     observation = _observation(finding, bundle) | shared
@@ -177,13 +177,13 @@ def _report(finding: Finding, observation: str) -> dict[str, Any]:
     }
 
 
-def _study(outcome: Outcome) -> str | None:
+def _study(outcome: Outcome, file: BinaryIO | None) -> str | None:
     """The study of a DICOM file."""
     if outcome.analysis is None or outcome.analysis.radiograph.patient is None:
         return None
     from boneage_roi.outputs.dicom_source import read_source
 
-    source = read_source(outcome.item.path)
+    source = read_source(outcome.item.path if file is None else file)
     return None if source is None else str(source.StudyInstanceUID)
 
 

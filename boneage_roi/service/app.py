@@ -15,6 +15,7 @@ from boneage_roi.service.accept import choose
 from boneage_roi.service.answers import ANSWERS
 from boneage_roi.service.body import Intake, Submission
 from boneage_roi.service.describe import describe, reading_operation
+from boneage_roi.service.explaining import explanation_json
 from boneage_roi.service.guards import Guard
 from boneage_roi.service.metrics import MEDIA_TYPE, Metrics
 from boneage_roi.service.options import Options, parse_options
@@ -38,7 +39,7 @@ class Service:
         self.intake = Intake(settings)
         self.readings = Pool(settings.workers, settings.queue, settings.read_seconds)
         # Explanations take seconds: a line of their own keeps readings from waiting behind them.
-        self.explanations = Pool(1, max(2, settings.queue // 4), settings.read_seconds)
+        self.explanations = Pool(1, max(2, settings.queue // 4), settings.explain_seconds)
         self.metrics = Metrics({"readings": self.readings, "explanations": self.explanations})
 
     async def work(self, request: Request, job: Callable[[Submission, Options], T], pool: Pool | None = None) -> T:
@@ -138,6 +139,13 @@ def _rest(service: Service) -> APIRouter:
             return answer(reader, submission, outcome, options)
 
         return await service.work(request, job)
+
+    @router.post("/explanations", **reading_operation("Why a bone age is what it is: maps over the hand, or parts"))
+    async def explanations(request: Request) -> Response:
+        def job(submission: Submission, options: Options) -> Response:
+            return JSONResponse(explanation_json(reader, submission, options))
+
+        return await service.work(request, job, service.explanations)
 
     @router.post("/regions", **reading_operation("Find the hand and its regions; no bone age is read"))
     async def regions(request: Request) -> Response:

@@ -23,6 +23,7 @@ FIELDS = {
     "boxes": 'JSON: [{"region": "carpal", "box": [xmin, ymin, xmax, ymax]}, ...] in pixels of the hand frame',
     "include": "what JSON holds beside the record: any of geometry, distributions, pictures, with commas between",
     "language": "of a report: en, de, zh, ko or es",
+    "method": "of an explanation: occlusion, attention, age-map or parts",
 }
 """Every field and what it holds."""
 
@@ -46,6 +47,7 @@ class Options:
         boxes: regions drawn by hand, in frame pixels; None leaves those that are found.
         include: of ``INCLUDED``.
         language: of a report.
+        method: of an explanation.
     """
 
     sex: Sex | None = None
@@ -58,6 +60,7 @@ class Options:
     boxes: tuple[RegionBox, ...] | None = None
     include: frozenset[str] = frozenset()
     language: str = "en"
+    method: str = "occlusion"
 
 
 def parse_options(fields: Mapping[str, str]) -> Options:
@@ -91,6 +94,7 @@ def parse_options(fields: Mapping[str, str]) -> Options:
         boxes=_boxes(fields["boxes"]) if "boxes" in fields else None,
         include=frozenset(include),
         language=(_short(fields, "language") or "en").strip().lower(),
+        method=(_short(fields, "method") or "occlusion").strip().lower(),
     )
 
 

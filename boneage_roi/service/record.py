@@ -6,7 +6,7 @@ from boneage_roi.outputs.records import result_record
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.service.options import Options
-from boneage_roi.service.views import distributions, geometry, pictures
+from boneage_roi.service.views import bones, distributions, geometry, pictures
 
 
 def reading_json(reader: BoneAgeReader, outcome: Outcome, options: Options) -> dict[str, Any]:
@@ -21,6 +21,8 @@ def extras(reader: BoneAgeReader, outcome: Outcome, options: Options) -> dict[st
         return more
     if "geometry" in options.include:
         more["geometry"] = geometry(outcome.analysis)
+        if outcome.bone_age is not None:
+            more["bones"] = bones(outcome.analysis, outcome.bone_age)
     if "distributions" in options.include and outcome.bone_age is not None:
         grid = reader.bundle.manifest.age_grid
         more["age_grid"] = {"bins": grid.bins, "width_months": grid.width}

@@ -17,6 +17,7 @@ class Settings:
         max_upload: bytes of one request's body.
         queue: how many readings may wait; one client may fill half of it.
         read_seconds: a reading that takes longer is given up.
+        explain_seconds: the same of an explanation.
         body_seconds: a request whose body takes longer to come is given up.
         bundle: its folder; None is the shipped one.
     """
@@ -29,6 +30,7 @@ class Settings:
     max_upload: int = 64 * 2**20
     queue: int = 32
     read_seconds: float = 60.0
+    explain_seconds: float = 300.0
     body_seconds: float = 60.0
     bundle: Path | None = None
 

@@ -53,6 +53,18 @@ def box_entry(analysis: Analysis, box: RegionBox) -> dict[str, Any]:
     }
 
 
+def bones(analysis: Analysis, bone_age: BoneAge) -> list[dict[str, Any]]:
+    """What every named bone says alone, in months, and its middle ``x``, ``y`` in pixels of the radiograph."""
+    entries = []
+    for bone in bone_age.bones:
+        left, top, right, bottom = bone.box.box
+        middle = np.array([[(left + right) / 2, (top + bottom) / 2]], np.float64)
+        x, y = analysis.frame.to_radiograph(middle)[0].round(1).tolist()
+        months, spread = round(float(bone.months), 2), round(float(bone.spread), 2)
+        entries.append({"name": bone.name, "months": months, "spread": spread, "far": bone.far, "x": x, "y": y})
+    return entries
+
+
 def distributions(bone_age: BoneAge) -> dict[str, list[float]]:
     """The probability of each age that each region gives."""
     return {reading.region: [round(float(p), 6) for p in reading.distribution] for reading in bone_age.readings}

@@ -72,8 +72,8 @@ async function read(item) {
 }
 
 function take(item, answer, state) {
-  const { geometry, pictures, distributions, age_grid: grid, ...record } = answer;
-  Object.assign(item, { state, geometry, pictures, distributions, grid, message: "", reasons: null, maps: {}, explained: null });
+  const { geometry, pictures, distributions, age_grid: grid, bones, ...record } = answer;
+  Object.assign(item, { state, geometry, pictures, distributions, grid, bones, message: "", reasons: null, maps: {}, explained: null });
   item.record = state === "ok" ? record : null;
   item.boxes = geometry ? structuredClone(geometry.boxes) : null;
   if (!item.found && geometry && !item.sent) item.found = structuredClone(geometry.boxes);
@@ -241,5 +241,4 @@ viewer.setTool("pan");
 listen();
 renderList();
 await learn();
-layers.build(about);
 document.documentElement.dataset.ready = "yes";

@@ -20,6 +20,7 @@ const KNOWN = [
   [/^compressed too much/, "blocks", []],
   [/^regions disagree \(standard deviation ([\d.]+) months\)$/, "disagree", ["n"]],
   [/^nearly or fully mature/, "mature", []],
+  [/aspect ratio restored$/, "aspect", []],
   [/^inverted$/, "inverted", []],
   [/^none of the regions/, "noregions", []],
   [/^([a-z-]+) not found$/, "notfound", ["region"]],

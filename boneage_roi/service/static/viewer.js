@@ -148,7 +148,7 @@ export class Viewer {
       for (const outline of this.geometry.hand) this.root.append(s("polygon", { class: "hand", points: outline.map((p) => p.join()).join(" ") }));
     }
     if (this.layers.has("regions") || this.tool === "boxes") this.boxes.forEach((box, index) => this.root.append(this.boxShape(box, index)));
-    if (this.layers.has("plates") && this.plates) this.plates.forEach((plate) => this.root.append(this.plateShape(plate)));
+    if (this.layers.has("plates") && this.plates && this.tool !== "boxes") this.plates.forEach((plate) => this.root.append(this.plateShape(plate)));
     if (this.tool === "boxes") this.boxes.forEach((box, index) => { if (index === this.chosen) this.root.append(...this.handles(box)); });
     this.svg.replaceChildren(this.root);
     this.draw();
