@@ -5,6 +5,8 @@ import io
 import logging
 import socket
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -238,3 +240,11 @@ def test_a_dicom_body_is_read(client: TestClient) -> None:
         .json()["detail"]
         .startswith("the DICOM file")
     )
+
+
+def test_the_client_of_the_examples_reads(running: Running) -> None:
+    command = [sys.executable, EXAMPLES / "client.py", "--url", running.url, "--sex", "F"]
+    said = subprocess.run([*command, EXAMPLES / "girl-10y.png", EXAMPLES / "README.md"], capture_output=True, text=True)
+    first, second = said.stdout.splitlines()
+    assert first.endswith("girl-10y.png: 121.02 months (105.17 to 136.88)")
+    assert "not an image" in second

@@ -1,0 +1,104 @@
+"""How a service bears load: many clients at once, then one alone; its memory over time.
+
+    boneage-roi serve --port 8000 &
+    uv run --extra serve python benchmarks/load.py http://127.0.0.1:8000 --clients 16 --seconds 120 --pid $!
+
+Each client sends the examples one after another; on 429 it waits as long as Retry-After says. Prints how many answers
+of each status there were, the time of readings (median and 95th percentile), and the resident memory of the process at
+the start, in the middle and at the end. Ends with 1 when an answer was neither 200 nor 429.
+"""
+
+import argparse
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from statistics import quantiles
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+class Clients:
+    """Clients that read until a moment, each in a thread."""
+
+    def __init__(self, url: str, until: float) -> None:
+        self._url, self._until = url, until
+        self._images = [path.read_bytes() for path in sorted(EXAMPLES.glob("*-*y*.png"))]
+        self._lock = threading.Lock()
+        self.statuses: Counter[str] = Counter()
+        self.seconds: list[float] = []
+
+    def run(self, count: int) -> None:
+        threads = [threading.Thread(target=self._read, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _read(self, number: int) -> None:
+        while time.monotonic() < self._until:
+            began = time.monotonic()
+            status, pause = self._post(self._images[number % len(self._images)])
+            with self._lock:
+                self.statuses[status] += 1
+                if status == "200":
+                    self.seconds.append(time.monotonic() - began)
+            number += 1
+            time.sleep(pause)
+
+    def _post(self, image: bytes) -> tuple[str, float]:
+        heads = {"Content-Type": "image/png"}
+        request = urllib.request.Request(f"{self._url}/v1/readings?sex=F", image, heads, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                answer.read()
+                return str(answer.status), 0.0
+        except urllib.error.HTTPError as error:
+            return str(error.code), float(error.headers.get("Retry-After", 0))
+        except OSError as error:
+            return type(error).__name__, 1.0
+
+
+def resident(pid: int | None) -> str:
+    """Memory of a process, MB."""
+    if pid is None:
+        return "-"
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(f"{int(line.split()[1]) // 1024} MB" for line in lines if line.startswith("VmRSS"))
+
+
+def report(name: str, clients: Clients) -> None:
+    """Print statuses and times."""
+    times = clients.seconds
+    shown = "no reading"
+    if len(times) > 1:
+        cuts = quantiles(times, n=20, method="inclusive")
+        shown = f"median {cuts[9]:.2f} s, 95th percentile {cuts[18]:.2f} s"
+    print(f"{name}: {dict(clients.statuses)}; {shown}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url")
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=120, help="of the load; a quarter of it for one client before")
+    parser.add_argument("--pid", type=int, help="process of the service, for its memory")
+    options = parser.parse_args()
+    alone = Clients(options.url, time.monotonic() + options.seconds / 4)
+    alone.run(1)
+    report("1 client", alone)
+    before, seen = resident(options.pid), set(alone.statuses)
+    for half in ("first half", "second half"):
+        many = Clients(options.url, time.monotonic() + options.seconds / 2)
+        many.run(options.clients)
+        report(f"{options.clients} clients, {half}", many)
+        print(f"memory: {before} -> {resident(options.pid)}", flush=True)
+        seen |= set(many.statuses)
+    return 0 if seen <= {"200", "429"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
