@@ -41,6 +41,7 @@ def explanation_json(reader: BoneAgeReader, submission: Submission, options: Opt
     with np.errstate(all="ignore"):
         together = np.fmax.reduce(list(found.maps.values()))
     return said | {
+        "signed": found.signed,
         "low": low,
         "high": high,
         "scale": ["#{:02x}{:02x}{:02x}".format(*colour[::-1]) for colour in colours(np.linspace(0, 1, 9)).tolist()],
