@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from boneage_roi.ages import checked_height, parse_age, parse_date
+from boneage_roi.detection.naming import name_boxes
 from boneage_roi.errors import InputError
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import RegionBox, Sex, parse_sex
@@ -137,7 +138,7 @@ def _boxes(text: str) -> tuple[RegionBox, ...]:
         if sum(box.region == name for box in boxes) > (0 if region.whole else region.max_crops):
             most = "none" if region.whole else f"up to {region.max_crops}"
             raise InputError(f"boxes: {most} of {name}")
-    return boxes
+    return name_boxes(boxes)
 
 
 def _box(entry: Any) -> RegionBox:
