@@ -57,7 +57,9 @@ def test_atlas_writes_the_nearest_mean_hand(tmp_path: Path) -> None:
     done = run("atlas", "--sex", "F", "--age", "7y1m", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "7 years" in done.stdout
-    assert cv2.imread(str(tmp_path / "F-084.png"), cv2.IMREAD_GRAYSCALE).shape == (512, 416)
+    drawn = cv2.imread(str(tmp_path / "F-084.png"), cv2.IMREAD_GRAYSCALE)
+    assert drawn is not None
+    assert drawn.shape == (512, 416)
 
 
 def test_atlas_lists_what_there_is(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from boneage_roi.explain.occlusion import moves
 from boneage_roi.explain.places import hand_in_frame
 from boneage_roi.onnx_check import check_network, tensor_names, with_outputs
 from boneage_roi.onnx_session import Network
-from boneage_roi.pipeline.bundle import write_bundle_manifest
+from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, write_bundle_manifest
 from boneage_roi.values import Analysis, FloatImage
-from tests.bundles import DEFAULT_BUNDLE, EXAMPLES, needs_bundle
+from tests.bundles import EXAMPLES, needs_bundle
 
 pytestmark = needs_bundle
 MAPS = ("occlusion", "attention", "age-map")

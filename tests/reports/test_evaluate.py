@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,7 +46,7 @@ class FakePredictor:
             readings.append(RegionReading("carpal", np.roll(bins, 7), np.zeros(4, np.float32), 1))
         return BoneAge(age, age - 5, age + 5, sex or radiograph.sex, tuple(readings), "fake", ("inverted",))
 
-    def fuse(self, readings, sex):
+    def fuse(self, readings: Sequence[RegionReading], sex: Sex) -> tuple[float, float, float]:
         return readings[0].expected_age, 0.0, 0.0
 
 

@@ -41,15 +41,17 @@ def test_stages_begin_at_their_edges(age: float, girl: int, boy: int) -> None:
 
 
 def test_a_region_is_worth_what_is_lost_without_it() -> None:
-    table = stage_table(predictions(), ("hand", "carpal")).set_index(["sex", "stage", "region"])
-    carpal = table.loc[("F", "early and mid-puberty", "carpal")]
-    fused = np.abs(predictions().query("sex == 'F'").eval("bone_age_months - boneage")).mean()
+    table = stage_table(predictions(), ("hand", "carpal"))
+    rows = {(row["sex"], row["stage"], row["region"]): row for row in table.to_dict("records")}
+    carpal = rows["F", "early and mid-puberty", "carpal"]
+    girls = predictions().query("sex == 'F'")
+    fused = (girls["bone_age_months"] - girls["boneage"]).abs().mean()
     assert carpal["n"] == 20
     assert carpal["mae_alone"] == pytest.approx(20)
     assert carpal["mae"] == pytest.approx(fused)
     assert carpal["worth"] == pytest.approx(8 - fused)
     assert 0 < carpal["worth_low"] < carpal["worth"] < carpal["worth_high"]
-    assert table.loc[("M", "post-puberty", "hand")]["worth"] == 0
+    assert rows["M", "post-puberty", "hand"]["worth"] == 0
     assert len(table) == 4
 
 

@@ -60,7 +60,8 @@ def test_dicom_is_a_report_and_a_picture_of_the_same_study(client: TestClient, d
     assert said.status_code == 200, said.text
     head = f"Content-Type: {said.headers['content-type']}\r\n\r\n".encode()
     parts = message_from_bytes(head + said.content, policy=HTTP).iter_parts()
-    objects = [dcmread(io.BytesIO(part.get_payload(decode=True))) for part in parts]
+    payloads = [part.get_payload(decode=True) for part in parts]
+    objects = [dcmread(io.BytesIO(payload)) for payload in payloads if isinstance(payload, bytes)]
     assert [each.Modality for each in objects] == ["SR", "OT"]
     assert {each.StudyInstanceUID for each in objects} == {source.StudyInstanceUID}
     alone = dcmread(io.BytesIO(post(client, dicom, "application/dicom").content))

@@ -243,8 +243,10 @@ def test_a_dicom_body_is_read(client: TestClient) -> None:
 
 
 def test_the_client_of_the_examples_reads(running: Running) -> None:
-    command = [sys.executable, EXAMPLES / "client.py", "--url", running.url, "--sex", "F"]
-    said = subprocess.run([*command, EXAMPLES / "girl-10y.png", EXAMPLES / "README.md"], capture_output=True, text=True)
+    command = [sys.executable, str(EXAMPLES / "client.py"), "--url", running.url, "--sex", "F"]
+    said = subprocess.run(
+        [*command, str(EXAMPLES / "girl-10y.png"), str(EXAMPLES / "README.md")], capture_output=True, text=True
+    )
     first, second = said.stdout.splitlines()
     assert first.endswith("girl-10y.png: 121.02 months (105.17 to 136.88)")
     assert "not an image" in second
