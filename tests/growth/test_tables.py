@@ -130,5 +130,5 @@ def test_the_examples_in_the_docstrings() -> None:
     modules = [module.name for module in pkgutil.iter_modules(boneage_roi.growth.__path__, "boneage_roi.growth.")]
     modules.append("boneage_roi.ages")
     results = {name: doctest.testmod(importlib.import_module(name)) for name in modules}
-    assert len(results) == 6
+    assert "boneage_roi.growth.atlas" in results
     assert all(result.attempted and not result.failed for result in results.values())
