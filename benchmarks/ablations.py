@@ -42,7 +42,7 @@ def variant_run(run: Run, region: str, name: str, epochs: int) -> Run:
     one = RoundConfig.model_validate({"epochs": epochs, "augmentation": 0.4} | in_round)
     settings = run.config.regions[region].model_copy(update={"rounds": (one,), **changed})
     variant = Run(run.path / "ablations" / name)
-    from_nothing = {"name": name, "start": None, "regions": {region: settings}}
+    from_nothing = {"name": name, "start": None, "regions": run.config.regions | {region: settings}}
     variant.write_config(run.config.model_copy(update=from_nothing))
     for shared in SHARED:
         link = variant.path / shared

@@ -1,6 +1,7 @@
 """What belongs to other splits cannot change what a stage learns."""
 
 import json
+import shutil
 from hashlib import sha256
 
 import numpy as np
@@ -32,8 +33,7 @@ def change_ages(run: Run, *splits: str) -> None:
 
 
 def clear(run: Run, stage: str) -> None:
-    for file in (run.path / stage).iterdir():
-        file.unlink()
+    shutil.rmtree(run.path / stage)
 
 
 def test_every_hand_has_one_split(tiny_run: Run) -> None:
