@@ -23,7 +23,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-augmentation": {"augmentation": 0.0, "bad_exports": 0.0},
     "no-pretraining": {"weights": "none"},
 }
-SHARED = ("manifest.csv", "annotations", "segmenter", "detector", "frames", "boxes.csv")
+SHARED = ("manifest.csv", "annotations", "segmenter", "detector", "frames", "boxes")
 """What a variant takes over from the run."""
 
 
