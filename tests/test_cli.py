@@ -218,6 +218,35 @@ def test_predict_reads_the_examples(command: Command) -> None:
 
 
 @needs_bundle
+def test_three_studies_of_a_child_give_every_output(command: Command) -> None:
+    for package in ("highdicom", "fhir.resources", "reportlab"):
+        pytest.importorskip(package, reason="needs the extra all")
+    subprocess.run([sys.executable, EXAMPLES / "make_studies.py", "studies"], check=True, capture_output=True)
+    folders = ("--report", "out/report", "--dicom", "out/dicom", "--fhir", "out/fhir")
+    done = command("predict", "studies", *folders, "--output", "out/ages.json", "--language", "es", "--no-tta")
+    assert done.code == 0, done.err
+    names = ["20180312", "20200915", "20220704"]
+    made = {"report": (".html", ".pdf"), "dicom": ("-sr.dcm", "-sc.dcm"), "fhir": (".json",)}
+    for kind, endings in made.items():
+        found = sorted(path.name for path in Path("out", kind).glob("[!.]*"))
+        assert found == sorted(name + ending for name in names for ending in endings)
+    records = json.loads(Path("out/ages.json").read_text())
+    assert [round(record["chronological_age_months"], 1) for record in records] == [80.7, 110.8, 132.5]
+    assert [record["determination"] for record in records] == ["normal"] * 3
+    assert "of one child" in done.out
+    assert "2018-03-12 to 2022-07-04: +" in done.out
+    assert 'lang="es"' in Path("out/report/20220704.html").read_text(encoding="utf-8")
+
+
+@needs_bundle
+def test_an_image_that_is_no_dicom_file_has_no_dicom_report_and_is_named(command: Command) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra dicom")
+    done = command("predict", EXAMPLES / "girl-7y.png", "--sex", "F", "--dicom", "out", "--no-tta")
+    assert done.code == 0
+    assert "girl-7y.png: no DICOM report, because it is no DICOM file with a study" in done.err
+
+
+@needs_bundle
 def test_one_bad_image_does_not_stop_the_others(command: Command, tmp_path: Path) -> None:
     image = next(EXAMPLES.glob("*.png"))
     (tmp_path / "broken.png").write_text("no image")

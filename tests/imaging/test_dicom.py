@@ -351,6 +351,7 @@ def test_header_that_makes_no_sense_does_not_hide_the_image(tmp_path: Path) -> N
         ("", "20100115", 120),
         ("009Y", "20100415", 117),  # the dates are finer
         ("009Y", "19000101", 108),  # a made-up birth date
+        ("009Y", "20000101", 108),  # another one
     ],
 )
 def test_age(read: Read, age: str, birth: str, months: float) -> None:

@@ -131,6 +131,9 @@ def test_what_is_said_of_all_fills_what_a_manifest_leaves_open(tmp_path: Path) -
     assert (items[1].birth_date, items[1].study_date) == (date(2010, 2, 10), date(2020, 6, 25))
     assert [item.height_cm for item in items] == [140, 132.5, 140]
     assert [item.patient for item in items] == ["7", None, "8"]
+    dated = filler(birth_date="2010-01-01", study_date="2019-01-01")([*items[:1], Item("d.png"), items[2]])
+    assert [item.study_date for item in dated] == [date(2019, 1, 1), date(2019, 1, 1), date(2020, 6, 25)]
+    assert [item.birth_date for item in dated] == [None, date(2010, 1, 1), None]
 
 
 @pytest.mark.parametrize(
