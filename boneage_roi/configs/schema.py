@@ -275,5 +275,7 @@ class TrainConfig(_Strict):
             raise InputError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{path}: {where}: {first['msg']}") from None
+            where = ".".join(str(part) for part in first["loc"]) or "settings"
+            raise InputError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        except (OSError, UnicodeDecodeError, RecursionError):
+            raise InputError(f"{path}: not a readable YAML file") from None
