@@ -34,7 +34,7 @@ from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.metrics import error_statistics, error_table, paired_difference
 from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.regions import REGIONS, age_column
-from boneage_roi.runs.artefacts import read_readings
+from boneage_roi.runs.artefacts import read_readings, readings_path
 from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import cache_readings
 from boneage_roi.training.measuring import prediction_table
@@ -303,15 +303,16 @@ def without(hands: HandReadings, gone: tuple[int, ...]) -> HandReadings:
 
 def print_ablations(run: Run) -> None:
     """What `benchmarks/ablations.py` trained, against its control."""
-    folders = sorted(path.parents[2] for path in run.path.glob("ablations/*/regions/*/metrics.json"))
-    if not folders:
+    trained = sorted(run.path.glob("ablations/*/regions/*/metrics.json"))
+    if not trained:
         return
     errors = {}
-    for folder in folders:
+    for path in trained:
+        folder, region = path.parents[2], path.parent.name
         variant = Run(folder)
-        ((region, settings),) = variant.config.regions.items()
+        settings = variant.config.regions[region]
         cache_readings(variant, region, "test", tta=False)
-        with np.load(folder / "readings" / "test-without-tta" / f"{region}.npz") as kept:
+        with np.load(readings_path(variant, region, "test", tta=False)) as kept:
             ages = run.manifest.set_index("id").boneage[kept["ids"]].to_numpy(np.float32)
             errors[folder.name] = moments(kept["distributions"])[0] - ages
     print(f"## One thing switched off in the `{region}` network\n")
