@@ -15,7 +15,7 @@ from boneage_roi.values import Analysis, BoneAge, BoolImage, FloatArray, HandFra
 PATCH = 44
 """Side of a patch in pixels of a frame of 512 pixels height: about a growth plate with its surroundings."""
 
-STEP = 28
+STEP = 32
 """Pixels between patches, likewise; they overlap, and each place gets the mean of the patches that cover it."""
 
 SOFT = 5.0

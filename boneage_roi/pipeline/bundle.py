@@ -12,6 +12,7 @@ from boneage_roi import __version__
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.pipeline.manifest import MANIFEST, BundleManifest, read_manifest
+from boneage_roi.regional_models.bones import BONES_FILE
 
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "default"
 
@@ -89,6 +90,8 @@ def write_bundle_manifest(folder: Path, **fields: Any) -> BundleManifest:
         if not (folder / file).is_file():
             raise InputError(f"{folder}: {file} is missing; the bundle is not complete")
         files[file] = _sha256(folder / file)
+    if (folder / BONES_FILE).is_file():  # a bundle may do without
+        files[BONES_FILE] = _sha256(folder / BONES_FILE)
     manifest = draft.model_copy(update={"files": files})
     write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest

@@ -170,3 +170,11 @@ def test_schema_4_is_read_in_todays_words() -> None:
     assert manifest.regions == tuple(REGIONS)
     assert manifest.finder.regions == manifest.regions[1:]
     assert (manifest.fusion.kind, manifest.grid.bins, len(manifest.views)) == ("rb-fcl+trees", 240, 6)
+
+
+def test_what_is_known_of_single_bones_is_listed_where_it_is_there(tmp_path: Path) -> None:
+    folder = write_toy_bundle(tmp_path / "toy")
+    assert "bones.json" not in Bundle.load(folder).manifest.files
+    (folder / "bones.json").write_text("{}")
+    write_bundle_manifest(folder, **TOY)
+    assert "bones.json" in Bundle.load(folder).manifest.files

@@ -149,3 +149,10 @@ def test_without_a_sex_bones_lie_midway() -> None:
     analysis = reader.analyse(EXAMPLES / "girl-10y.png")
     ages = [{bone.name: bone.months for bone in reader.read(analysis, sex).bones} for sex in ("F", "M", None)]
     assert ages[2]["MCP3"] == pytest.approx((ages[0]["MCP3"] + ages[1]["MCP3"]) / 2)
+
+
+@needs_bundle
+def test_the_shipped_bundle_gives_no_age_to_bones_that_cannot_be_read_alone() -> None:
+    age = load(tta=False).predict(EXAMPLES / "boy-10y.png", sex="M")
+    assert not {"MCP1", "IP1", "MCP5", "PIP5", "DIP5", "digit1"} & {bone.name for bone in age.bones}
+    assert {"radius", "ulna", "MCP2", "PIP3", "DIP4", "carpal"} <= {bone.name for bone in age.bones}
