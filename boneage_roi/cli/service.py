@@ -31,7 +31,7 @@ def serve(
     max_upload: Annotated[int, typer.Option(min=1, max=512, metavar="MB", help="Longest body of a request.")] = 64,
     queue: Annotated[int, typer.Option(min=1, max=10_000, help="Readings that may wait; more get 429.")] = 32,
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the one that comes along.")
+        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
     ] = None,
 ) -> None:
     """Serve a page and a REST interface: drop a radiograph, get the finding.
@@ -104,7 +104,7 @@ def listen(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of each network.")] = None,
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the one that comes along.")
+        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
     ] = None,
 ) -> None:
     """Run a DICOM node: takes hand radiographs, and sends a structured report and a picture of each back.

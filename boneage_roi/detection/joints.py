@@ -144,7 +144,8 @@ def build_hands(
     width = size[1]
     if not teachers & keypoints.keys() or not teachers & set(boxes.id[boxes.source == "koitka2018"]):
         raise InputError(
-            "detector labels need key points and koitka2018 joint boxes of some `train` hands; see docs/data.md"
+            "detector labels need key points and koitka2018 joint boxes of some `train` hands; "
+            "see docs/reference/data.md"
         )
     hands = {key: _thumb_right(hand, width) for key, hand in keypoint_hands(keypoints).items()}
     mirrored = {key for key, hand in keypoint_hands(keypoints).items() if hand[0, 0] < hand[4, 0]}

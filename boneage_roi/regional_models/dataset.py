@@ -34,8 +34,7 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
     With an ``augmentation`` above 0 each hand is mirrored half of the time and each crop turned, moved, scaled and
     changed in grey, at 1 by up to 15 degrees, 6 %, 18 % and half a stop. Of a share ``bad_exports`` of the
     hands the crops of a bad export are given. ``aspect`` is the standard deviation of the logarithm by which hands are
-    made too
-    wide or too high.
+    made too wide or too high.
     """
 
     def __init__(

@@ -68,7 +68,9 @@ def _require_annotations(run: Run, train: dict[str, HandSample], held_out: dict[
         for what in ("mask", "landmarks"):
             if all(getattr(sample, what) is None for sample in samples.values()):
                 name = {"mask": "hand outlines", "landmarks": "key points"}[what]
-                raise InputError(f"{run.path}: no {name} of hands {where}; the segmenter needs some, see docs/data.md")
+                raise InputError(
+                    f"{run.path}: no {name} of hands {where}; the segmenter needs some: docs/reference/data.md"
+                )
 
 
 class SegmenterTraining(lightning.LightningModule):

@@ -55,14 +55,14 @@ def _annotations(run: Run, hands: pd.DataFrame) -> list[str]:
             if not ids & drawn:
                 found.append(
                     f"{run.path}: no {what} of hands {where}, and the segmenter needs some; annotate a few dozen "
-                    "(docs/data.md), or take the preset `finetune`, which needs none"
+                    "(docs/reference/data.md), or take the preset `finetune`, which needs none"
                 )
     if plan.finder_is_trained(run.config):
         boxes = pd.read_csv(folder / "boxes.csv", dtype={"id": str})
         if not set(boxes["id"][boxes["source"] == "koitka2018"]) & train:
             found.append(
                 f"{run.path}: no koitka2018 joint boxes of hands in `train`, and the detector needs some; "
-                "see docs/data.md, or take the preset `finetune`, which needs none"
+                "see docs/reference/data.md, or take the preset `finetune`, which needs none"
             )
     return found
 
