@@ -174,7 +174,8 @@ def test_the_shipped_networks_are_checked_in_an_eye_blink() -> None:
             check_network(data)
         spent.append(time.process_time() - began)
     assert len(networks) == 10
-    assert min(spent) < 0.15  # three to four times what it takes
+    # Three to four times what it takes; counting which lines are run makes everything slower.
+    assert min(spent) < (0.15 if sys.gettrace() is None else 1.0)
 
 
 def test_a_network_that_is_cut_short_anywhere_is_refused() -> None:

@@ -24,7 +24,11 @@ from tests.service.conftest import free_port
 pytest.importorskip("pynetdicom", reason="needs the extra `node`")
 pytest.importorskip("highdicom", reason="needs the extra `dicom`")
 
+SCRIPTS = Path(sys.executable).parent
 ORTHANC = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
+# pynetdicom brings commands of the same names, with other options; a virtual environment puts them first.
+SYSTEM = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != str(SCRIPTS))
+ECHOSCU, STORESCU = (shutil.which(name, path=SYSTEM) or "" for name in ("echoscu", "storescu"))
 STUDIES = int(os.environ.get("NODE_STUDIES", "6"))
 KILLS = int(os.environ.get("NODE_KILLS", "2"))
 
@@ -88,7 +92,7 @@ class Node:
 
 
 def answers(port: int) -> bool:
-    done = subprocess.run(["echoscu", "-to", "2", "-aec", "BONEAGE", "127.0.0.1", str(port)], capture_output=True)
+    done = subprocess.run([ECHOSCU, "-to", "2", "-aec", "BONEAGE", "127.0.0.1", str(port)], capture_output=True)
     return done.returncode == 0
 
 
@@ -127,7 +131,7 @@ class Archive:
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[tuple[Archive, int]]:
     """An Orthanc, and the port on which it thinks that the node is."""
-    if not Path(ORTHANC).is_file() or not shutil.which("storescu"):
+    if not Path(ORTHANC).is_file() or not STORESCU:
         pytest.skip("needs Orthanc and dcmtk (apt install orthanc dcmtk)")
     one = Archive(free_port(), free_port())
     node = free_port()
@@ -206,18 +210,18 @@ def test_what_goes_from_an_archive_to_the_node_comes_back_once_whatever_is_kille
 
 def test_what_the_archive_does_not_take_waits_for_it(tmp_path: Path) -> None:
     """Sent by storescu while the receiver is down, and again: one answer, that waits."""
-    if not shutil.which("storescu"):
+    if not STORESCU:
         pytest.skip("needs dcmtk (apt install dcmtk)")
     node = Node(tmp_path, f"NOBODY@127.0.0.1:{free_port()}")
     path = radiograph(tmp_path / "hand.dcm", 1)
     try:
         for _ in range(2):
-            send = ["storescu", "-aec", "BONEAGE", "127.0.0.1", str(node.port), str(path)]
+            send = [STORESCU, "-aec", "BONEAGE", "127.0.0.1", str(node.port), str(path)]
             assert subprocess.run(send, capture_output=True).returncode == 0
         wait_for(lambda: len(list((tmp_path / "queue/answers").glob("*/*.dcm"))) == 2, 90, "the answer is there")
         wait_for(lambda: "the next try is in" in (tmp_path / "node.log").read_text(), 30, "it tries")
         assert subprocess.run(
-            ["echoscu", "-aec", "OTHER", "127.0.0.1", str(node.port)], capture_output=True
+            [ECHOSCU, "-aec", "OTHER", "127.0.0.1", str(node.port)], capture_output=True
         ).returncode, "another title is not answered"
         assert node.stop() == 0
         assert len(list((tmp_path / "queue/answers").glob("*/*.dcm"))) == 2
