@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -158,13 +159,15 @@ def test_18_13_ctrl_c_while_many_are_read(tmp_path: Path) -> None:
     for number in range(60):  # hands, whose reading takes so long that there is work left
         (tmp_path / f"{number:02}.png").symlink_to(EXAMPLES / "girl-10y.png")
     words = [*RUN, "predict", str(tmp_path), "--sex", "F", "--output", str(tmp_path / "ages.csv")]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    # Whoever runs the tests in the background may have switched Ctrl-C off, which a command inherits.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as running:
         until = time.monotonic() + 60
-        partial = tmp_path / "ages.csv.partial"
-        while not (partial.is_file() and partial.read_text().count("\n") > 3) and time.monotonic() < until:
+        rows = tmp_path / "ages.csv.partial"
+        while not (rows.is_file() and rows.read_text().count("\n") > 3) and time.monotonic() < until:
             time.sleep(0.02)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate()
     assert (running.returncode, out) == (130, "")
-    assert err == f"interrupted; the rows so far are in {partial}\n"
+    assert err == f"interrupted; the rows so far are in {rows}\n"
     assert not (tmp_path / "ages.csv").exists()
