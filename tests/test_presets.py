@@ -1,4 +1,4 @@
-"""The presets that come along."""
+"""The presets of the package."""
 
 from pathlib import Path
 
