@@ -18,10 +18,13 @@ HAND_SHOWS = 0.35
 """Share of the radiograph in a place's colour."""
 
 
-def draw_heat(explanation: Explanation) -> Image:
+def draw_heat(explanation: Explanation, *, worded: bool = True) -> Image:
     """The hand frame, and each map over it, with the scale on the right.
 
     Signed maps have their zero in the middle of the scale. Where a map says nothing the hand is plain.
+
+    Args:
+        worded: name method and unit above the scale, in English.
 
     Returns:
         uint8 (H, W, 3), BGR.
@@ -44,7 +47,8 @@ def draw_heat(explanation: Explanation) -> Image:
     steps = np.linspace(low, high, 5)
     digits = 0 if high - low > 8 else 1 if high - low > 0.8 else 2
     ticks = [f"{value:+.{digits}f}" if explanation.signed else f"{value:.{digits}f}" for value in steps]
-    return np.hstack([picture, scale_bar(picture.shape[0], ticks, [explanation.method, explanation.unit])])
+    title = [explanation.method, explanation.unit] if worded else []
+    return np.hstack([picture, scale_bar(picture.shape[0], ticks, title)])
 
 
 def _range(explanation: Explanation) -> tuple[float, float]:

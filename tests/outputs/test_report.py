@@ -237,6 +237,18 @@ def test_what_is_not_known_is_said(tmp_path: Path, bundle: Bundle, attributes: d
     assert "nan" not in page
 
 
+def test_the_hand_is_shown_between_its_neighbours_in_the_atlas(tmp_path: Path, bundle: Bundle) -> None:
+    study(tmp_path / "hand.dcm")
+    folder = reported(tmp_path, [outcome(tmp_path / "hand.dcm", months=148.0)], bundle, language="de")
+    words = "die ihrem Knochenalter am nächsten sind, 12 J 0 M und 12 J 6 M, Mittel vieler Hände"
+    assert words in Text(folder / "hand.html").text
+    assert words in pdf_text(folder / "hand.pdf")
+    assert "gespiegelt" not in Text(folder / "hand.html").text
+    study(tmp_path / "unknown.dcm", PatientSex="")
+    folder = reported(tmp_path, [outcome(tmp_path / "unknown.dcm")], bundle)
+    assert "atlas" not in Text(folder / "unknown.html").text
+
+
 def test_an_image_without_a_bone_age_has_no_report(tmp_path: Path, bundle: Bundle) -> None:
     one = Outcome(Item(str(tmp_path / "a.png")), message="a.png: no such file")
     assert not reported(tmp_path, [one], bundle).exists()

@@ -10,7 +10,7 @@ from boneage_roi.outputs.extras import require
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.outputs.pictures import picture_names
 from boneage_roi.outputs.records import finding_of
-from boneage_roi.outputs.report.content import Study, occlusion_of, page_of, pictures_of
+from boneage_roi.outputs.report.content import Study, neighbours_of, occlusion_of, page_of, pictures_of
 from boneage_roi.outputs.report.html import html_page
 from boneage_roi.outputs.report.words import Words
 from boneage_roi.outputs.sink import opened
@@ -114,6 +114,7 @@ def study_of(outcome: Outcome, bundle: Bundle, *, with_identity: bool = False) -
         Path(outcome.item.path).name,
         radiograph,
         bones,
+        neighbours=neighbours_of(analysis, finding),
         identity=tuple(_identity(outcome)) if with_identity else (),
         patient=analysis.radiograph.patient,
     )

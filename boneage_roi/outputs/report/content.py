@@ -8,6 +8,8 @@ import numpy as np
 
 from boneage_roi import __version__
 from boneage_roi.growth import AdultHeight, Change, Finding, NoValue, growth_table, height_table
+from boneage_roi.growth.atlas import Standard, standards_around
+from boneage_roi.outputs.atlas import draw_neighbours
 from boneage_roi.outputs.bones import HEIGHT as BONES_HEIGHT
 from boneage_roi.outputs.bones import draw_bones
 from boneage_roi.outputs.overlay import Image, draw_overlay
@@ -36,6 +38,15 @@ class Picture:
     height: int
 
 
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The hand between two standards of the atlas, and whether it had to be mirrored."""
+
+    picture: Picture
+    standards: tuple[Standard, Standard]
+    mirrored: bool
+
+
 @dataclass(frozen=True)
 class RegionRow:
     """One line of the table of regions: its colour (red, green, blue), and cells."""
@@ -54,6 +65,7 @@ class Study:
         image: name of the file.
         radiograph, bones: pictures; bones is None when no bone was read alone.
         occlusion: None unless asked for.
+        neighbours: None where the sex is not known.
         identity: (key of the label, value) of what names the patient; empty unless asked for.
         patient: what tells one child from another; never shown.
     """
@@ -64,6 +76,7 @@ class Study:
     radiograph: Picture
     bones: Picture | None = None
     occlusion: Picture | None = None
+    neighbours: Neighbours | None = None
     identity: tuple[tuple[str, str], ...] = ()
     patient: str | None = None
 
@@ -111,6 +124,16 @@ def pictures_of(analysis: Analysis, finding: Finding) -> tuple[Picture, Picture 
     return radiograph, _picture(hand[top : rows.max() + 12, left : columns.max() + 12])
 
 
+def neighbours_of(analysis: Analysis, finding: Finding) -> Neighbours | None:
+    """The hand between the standards around its bone age; None without a known sex."""
+    age = finding.bone_age
+    if age.sex is None:
+        return None
+    standards = standards_around(age.months, age.sex)
+    drawn, mirrored = draw_neighbours(analysis, standards)
+    return Neighbours(_picture(drawn), standards, mirrored)
+
+
 def occlusion_of(outcome: Outcome, reader: BoneAgeReader) -> Picture | None:
     """The occlusion map with its scale; None without a bone age or a known sex."""
     from boneage_roi.explain.occlusion import occlusion
@@ -119,7 +142,7 @@ def occlusion_of(outcome: Outcome, reader: BoneAgeReader) -> Picture | None:
     analysis, age = outcome.analysis, outcome.bone_age
     if analysis is None or age is None or age.sex is None:
         return None
-    drawn = draw_heat(occlusion(reader, analysis, age, age.sex))
+    drawn = draw_heat(occlusion(reader, analysis, age, age.sex), worded=False)  # the caption says it in any language
     height, width = analysis.frame.pixels.shape
     return _picture(drawn[TITLE:, round(width * (drawn.shape[0] - TITLE) / height) :])  # without the plain hand
 
@@ -134,6 +157,8 @@ def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
         pictures.append(replace(study.bones, caption=words("picture.bones")))
     if study.occlusion:
         pictures.append(replace(study.occlusion, caption=words("picture.occlusion")))
+    if study.neighbours:
+        pictures.append(replace(study.neighbours.picture, caption=_neighbours(study.neighbours, words)))
     return Page(
         language=words.language,
         title=words("title"),
@@ -150,6 +175,12 @@ def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
         pictures=tuple(pictures),
         foot=tuple(_foot(finding, bundle, words)),
     )
+
+
+def _neighbours(shown: Neighbours, words: Words) -> str:
+    before, after = (words.age(standard.months) for standard in shown.standards)
+    caption = words("picture.atlas", before=before, after=after)
+    return f"{caption}; {words('picture.mirrored')}" if shown.mirrored else caption
 
 
 def _head(study: Study, words: Words) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,8 @@ dl div { display: flex; gap: .4rem; }
 dt { color: #4a5663; } dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 .research { font-weight: 600; margin: .2rem 0 0; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%%), 1fr)); gap: 1.2rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: 0 1.2rem; } .pictures figure { flex: 1 1 14rem; }
+.pictures figure.wide { flex-basis: 100%%; }
 .determination { font-size: 1.15rem; font-weight: 700; border-left: .35rem solid #16202b; padding-left: .6rem; }
 figure { margin: 1rem 0 0; }
 figure svg { display: block; width: 100%%; height: auto; }
@@ -43,6 +45,8 @@ svg text { font-size: 12px; fill: #16202b; }
 .grid { stroke: #e1e6eb; } .band { fill: #b8d8c8; } .mean { fill: none; stroke: #1d6b4a; stroke-width: 1.5; }
 .way { fill: none; stroke: #16202b; stroke-dasharray: 4 3; } .earlier { fill: #fff; stroke: #16202b; stroke-width: 2; }
 .interval { stroke: #16202b; stroke-width: 2; fill: none; } .now { fill: #16202b; stroke: #fff; }
+@media (max-width: 480px) { main { padding: .8rem; } table { font-size: .8125rem; } thead th { font-size: .75rem; }
+  th, td { padding-right: .25rem; overflow-wrap: anywhere; } td { min-width: 2.6rem; } }
 @page { size: A4; margin: 12mm; }
 @media print { :root { background: #fff; font-size: 10pt; } main { padding: 0; max-width: none; }
   figure, table { break-inside: avoid; } figure img { max-height: 9cm; } }
@@ -77,7 +81,7 @@ def _body(page: Page) -> Iterator[str]:
     yield f"\n</div><div>{_figure(page.pictures[0])}</div></div>\n"
     yield f'<div class="columns"><div>{_table(page)}</div><div>{_curve(page)}</div></div>\n'
     if len(page.pictures) > 1:
-        yield f'<div class="columns">{"".join(map(_figure, page.pictures[1:]))}</div>\n'
+        yield f'<div class="pictures">{"".join(map(_figure, page.pictures[1:]))}</div>\n'
     yield f"<footer>{''.join(f'<p>{escape(line)}</p>' for line in page.foot)}</footer>\n"
 
 
@@ -86,7 +90,8 @@ def _figure(picture: Picture) -> str:
     size = f'width="{picture.width}" height="{picture.height}"'
     caption = escape(picture.caption, quote=True)
     image = f'<img src="data:image/jpeg;base64,{data}" {size} alt="{caption}">'
-    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+    wide = ' class="wide"' if picture.width > 1.5 * picture.height else ""
+    return f"<figure{wide}>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def _table(page: Page) -> str:

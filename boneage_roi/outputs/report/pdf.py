@@ -31,8 +31,8 @@ WIDTH, HEIGHT = A4
 SIZES = (9.0, 8.5, 8.0, 7.5, 7.0)
 """Of text, points: the largest with which all fits on the page is taken."""
 
-ENOUGH = 70 * mm
-"""Height of the pictures at the foot, with their captions."""
+ENOUGH = 56 * mm
+"""Height of the pictures at the foot, where the page's width allows it."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +84,51 @@ def _draw(canvas: Canvas, page: Page, styles: Styles, enough: float) -> bool:
     table = _stack([Paragraph(_safe(page.table_title), styles.heading), _table(page, styles, half)], half)
     table.draw(canvas, MARGIN, y)
     drawn = _curve(canvas, page, styles, MARGIN + half + GAP, y, half)
-    under = y - table.height - 4 * mm
     y -= max(table.height, drawn) + 4 * mm
 
     others = page.pictures[1:]
     if others:
-        room = y - bottom - 4 * mm
-        each = (inner - GAP * (len(others) - 1)) / len(others)
-        if len(others) == 1:  # beside the curve, under the table
-            room, each, y = under - bottom - 4 * mm, half, under
-        if room < enough:
+        row = _row_of(others, styles, inner, y - bottom - 4 * mm)
+        if row.height < min(row.wanted, enough):
             return False
-        for place, picture in enumerate(others):
-            if room > 20 * mm:
-                _picture(canvas, picture, styles, MARGIN + place * (each + GAP), y, each, min(room, 95 * mm))
+        if row.height > 20 * mm:
+            row.draw(canvas, MARGIN, y)
     return enough == 0 or bool(y > bottom + 4 * mm)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Pictures of one height side by side, each with its caption below.
+
+    Attributes:
+        height: of the pictures, points.
+        wanted: the height at which they would fill the row.
+        parts: each picture with its caption and the width of both.
+    """
+
+    height: float
+    wanted: float
+    parts: tuple[tuple[Picture, Paragraph, float], ...]
+
+    def draw(self, canvas: Canvas, x: float, y: float) -> None:
+        """Draw them from ``y`` down."""
+        for picture, caption, width in self.parts:
+            image = ImageReader(io.BytesIO(picture.jpeg))
+            canvas.drawImage(image, x, y - self.height, picture.width * self.height / picture.height, self.height)
+            caption.drawOn(canvas, x, y - self.height - caption.height - 2)
+            x += width + GAP
+
+
+def _row_of(pictures: Sequence[Picture], styles: Styles, width: float, room: float) -> _Row:
+    """A row that fits into a width and a height."""
+    aspects = [picture.width / picture.height for picture in pictures]
+    wanted = (width - GAP * (len(pictures) - 1)) / sum(aspects)
+    parts = []
+    for picture, aspect in zip(pictures, aspects, strict=True):
+        caption = Paragraph(_safe(picture.caption), styles.small)
+        caption.wrap(aspect * wanted, room)
+        parts.append((picture, caption, aspect * wanted))
+    return _Row(min(wanted, room - max(caption.height for _, caption, _ in parts) - 3), wanted, tuple(parts))
 
 
 def _head(canvas: Canvas, page: Page, styles: Styles, y: float) -> float:
