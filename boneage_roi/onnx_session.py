@@ -1,8 +1,10 @@
 """Opening an exported network, and running it within bounds."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,12 +25,61 @@ LARGEST_CONSTANT = 64 * 2**20
 LARGEST_INPUT = 4096
 """Pixels a side of a network's input; more would fill the memory before the network runs."""
 
+PROVIDERS: dict[str, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "webgpu": "WebGpuExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+}
+"""What networks may run on, and what ONNX Runtime calls it. Which of them there are depends on its package."""
 
-def open_session(path: Path, threads: int | None = None, *, also: Sequence[str] = ()) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU.
+
+@dataclass(frozen=True)
+class Execution:
+    """How networks run.
+
+    Attributes:
+        threads: how many a network may use on the CPU; None is one a core.
+        provider: a name in :data:`PROVIDERS`. What it cannot do, and all when it does not start, runs on the CPU.
+    """
+
+    threads: int | None = None
+    provider: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Refuse a provider that this ONNX Runtime does not have."""
+        if self.provider not in (available := available_providers()):
+            known = "is not in this ONNX Runtime" if self.provider in PROVIDERS else "is unknown"
+            raise InputError(f"provider {self.provider!r} {known}; available are {', '.join(available)}")
+
+
+def available_providers() -> tuple[str, ...]:
+    """What the ONNX Runtime that is installed was built with, by the names of :data:`PROVIDERS`.
+
+    >>> "cpu" in available_providers()
+    True
+    """
+    built = onnxruntime.get_available_providers()
+    return tuple(name for name, provider in PROVIDERS.items() if provider in built)
+
+
+ON_CPU = Execution()
+
+_WARNINGS, _SILENT = 2, 4  # of ONNX Runtime's log; the first is what it begins with
+
+
+def open_session(
+    path: Path, execution: Execution = ON_CPU, *, also: Sequence[str] = ()
+) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session.
 
     Args:
-        threads: how many a network may use; None is one a core.
+        execution: where the network runs. A provider that does not start is told once, and the CPU takes its place.
         also: tensors inside the network that become outputs too, see :func:`boneage_roi.onnx_check.tensor_names`.
 
     Raises:
@@ -44,16 +95,42 @@ def open_session(path: Path, threads: int | None = None, *, also: Sequence[str] 
     data = with_outputs(data, also)
     _bound_memory()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = _SILENT
+    options.intra_op_num_threads = execution.threads or 0
     # Idle threads that spin take the cores from other sessions and programs, and win next to nothing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(LARGEST_CONSTANT))
+    if execution.provider != "cpu" and (session := _open_on(execution.provider, data, options)) is not None:
+        return session
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=[PROVIDERS["cpu"]])
     except Exception as error:  # onnxruntime raises a family of its own exceptions without a common base
         raise InputError(f"{path}: not a readable ONNX network ({_reason(error)}); export the bundle again") from None
+
+
+def _open_on(provider: str, data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession | None:
+    """A session on a provider, with the CPU for what it cannot do; None, and a word, when it does not start."""
+    onnxruntime.set_default_logger_severity(_SILENT)  # a provider's start is many lines on stderr
+    try:  # its own fallback prints to stdout
+        session = onnxruntime.InferenceSession(
+            data, options, providers=[PROVIDERS[provider], PROVIDERS["cpu"]], enable_fallback=False
+        )
+    except Exception as error:
+        _tell_fallback(provider, _reason(error))
+        return None
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
+    if PROVIDERS[provider] not in session.get_providers():  # left out without a word
+        _tell_fallback(provider, "ONNX Runtime left it out; its driver or libraries may be missing")
+        return None
+    return session
+
+
+@cache
+def _tell_fallback(provider: str, reason: str) -> None:
+    """Say once that the CPU takes the place of a provider."""
+    logging.getLogger(__name__).warning("provider %s does not start (%s); networks run on the CPU", provider, reason)
 
 
 class Network:
@@ -62,14 +139,20 @@ class Network:
     Args:
         path: the network.
         stage: "the detector", for messages.
-        threads: how many it may use; None is one a core.
+        execution: where it runs.
         also: tensors inside the network that it gives too, see :func:`boneage_roi.onnx_check.tensor_names`.
     """
 
-    def __init__(self, path: Path, stage: str, threads: int | None = None, *, also: Sequence[str] = ()) -> None:
-        self._session = open_session(path, threads, also=also)
+    def __init__(self, path: Path, stage: str, execution: Execution = ON_CPU, *, also: Sequence[str] = ()) -> None:
+        self._session = open_session(path, execution, also=also)
         self._stage = stage
         self.inputs: tuple[str, ...] = tuple(value.name for value in self._session.get_inputs())
+
+    @property
+    def provider(self) -> str:
+        """What it runs on, a name in :data:`PROVIDERS`."""
+        first = self._session.get_providers()[0]
+        return next(name for name, provider in PROVIDERS.items() if provider == first)
 
     @property
     def side(self) -> int:

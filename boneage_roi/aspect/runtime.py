@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from boneage_roi.aspect.view import aspect_view
-from boneage_roi.onnx_session import Network
+from boneage_roi.onnx_session import ON_CPU, Execution, Network
 from boneage_roi.values import HandFrame, HandMask
 
 LARGEST = float(np.log(2))
@@ -19,11 +19,11 @@ class AspectMeter:
 
     Args:
         limit: a hand that is wrong by more than this, a natural logarithm, is squashed.
-        threads: how many the network may use; None is one a core.
+        execution: where the network runs.
     """
 
-    def __init__(self, path: Path, limit: float, threads: int | None = None) -> None:
-        self._network = Network(path, "the aspect network", threads)
+    def __init__(self, path: Path, limit: float, execution: Execution = ON_CPU) -> None:
+        self._network = Network(path, "the aspect network", execution)
         self._size = self._network.side
         self._limit = limit
 

@@ -53,6 +53,13 @@ AspectOption = Annotated[
         help="auto restores a hand that looks squashed, unless its native size or pixel spacing is known.",
     ),
 ]
+ProviderOption = Annotated[
+    str,
+    typer.Option(
+        metavar="cpu|cuda|openvino|...",
+        help="What runs the networks, where ONNX Runtime has it; the CPU takes its place when it does not start.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
@@ -102,6 +109,7 @@ def predict(
     fhir: Annotated[Path | None, folder_option("Write a FHIR R4 Observation and DiagnosticReport of each.")] = None,
     tta: TtaOption = True,
     aspect: AspectOption = "auto",
+    provider: ProviderOption = "cpu",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Read the bone age: with an interval, and region by region.
@@ -129,7 +137,7 @@ def predict(
     )
     items = fill(_items(inputs))
     outputs = _outputs("predict", inputs, items, overwrite)
-    reader = _reader(bundle, tta=tta, aspect=aspect)
+    reader = _reader(bundle, tta=tta, aspect=aspect, provider=provider)
     regions = reader.regions
     tally = Tally()
     shown = ages_json(regions) if as_json else ages_table(regions, LONGEST_TABLE if output else None)
@@ -234,6 +242,7 @@ def evaluate(
     worst: Annotated[int, typer.Option(min=0, help="List and draw so many of the worst hands.")] = 20,
     tta: TtaOption = True,
     aspect: AspectOption = "auto",
+    provider: ProviderOption = "cpu",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Measure the error: overall, by region, sex and age band, with bootstrap intervals and plots."""
@@ -251,6 +260,7 @@ def evaluate(
             worst=worst,
             tta=tta,
             aspect=aspect,
+            provider=provider,
             overwrite=overwrite,
             progress=progress,
         )
@@ -293,10 +303,10 @@ def _outputs(command: str, inputs: Sequence[Path], items: "Sequence[Item]", over
     return OutputFiles(command, [*inputs, *manifests, *(item.path for item in items)], overwrite=overwrite)
 
 
-def _reader(bundle: Path | None, *, tta: bool = True, aspect: str = "auto") -> "BoneAgeReader":
+def _reader(bundle: Path | None, *, tta: bool = True, aspect: str = "auto", provider: str = "cpu") -> "BoneAgeReader":
     from boneage_roi.pipeline.reader import BoneAgeReader
 
-    return BoneAgeReader(bundle, tta=tta, aspect=aspect)
+    return BoneAgeReader(bundle, tta=tta, aspect=aspect, provider=provider)
 
 
 def _run(outcomes: "Iterable[Outcome]", label: str, total: int, sinks: "Iterable[Sink]", kept: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import app, examples
+from boneage_roi.cli.prediction import ProviderOption
 from boneage_roi.errors import InputError
 
 
@@ -30,6 +31,7 @@ def serve(
     ] = None,
     max_upload: Annotated[int, typer.Option(min=1, max=512, metavar="MB", help="Longest body of a request.")] = 64,
     queue: Annotated[int, typer.Option(min=1, max=10_000, help="Readings that may wait; more get 429.")] = 32,
+    provider: ProviderOption = "cpu",
     bundle: Annotated[
         Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
     ] = None,
@@ -61,7 +63,7 @@ def serve(
         bundle=bundle,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    reader = BoneAgeReader(bundle, threads=settings.network_threads)
+    reader = BoneAgeReader(bundle, threads=settings.network_threads, provider=provider)
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{port}  (Ctrl-C ends it)", flush=True)
     if token is None and host not in ("127.0.0.1", "::1", "localhost"):
@@ -103,6 +105,7 @@ def listen(
         Path | None, typer.Option(metavar="PEM", help="Who must have signed the others' certificates.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of each network.")] = None,
+    provider: ProviderOption = "cpu",
     bundle: Annotated[
         Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
     ] = None,
@@ -134,7 +137,7 @@ def listen(
         rules = replace(rules, body_parts=tuple(word.upper() for word in body_part))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it quotes what was sent
-    reader = BoneAgeReader(bundle, threads=threads)
+    reader = BoneAgeReader(bundle, threads=threads, provider=provider)
     kept = Queue(queue)
     end = start(Listening(aet, host, port, tuple(accept_from or ()), associations, server_side), kept, rules)
     stop = threading.Event()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
+from boneage_roi.onnx_session import ON_CPU, Execution
 from boneage_roi.values import HandFrame, RegionBox
 
 
@@ -29,20 +30,20 @@ class WholeHand:
         return []
 
 
-def _detector(network: Path | None, regions: Sequence[str], threads: int | None) -> Finder:
+def _detector(network: Path | None, regions: Sequence[str], execution: Execution) -> Finder:
     if network is None:
         raise InputError("the finder `detector` needs a network; export the bundle again")
-    return Detector(network, regions, threads)
+    return Detector(network, regions, execution)
 
 
-FINDERS: dict[str, Callable[[Path | None, Sequence[str], int | None], Finder]] = {
+FINDERS: dict[str, Callable[[Path | None, Sequence[str], Execution], Finder]] = {
     "detector": _detector,
-    "whole-hand": lambda network, regions, threads: WholeHand(),
+    "whole-hand": lambda network, regions, execution: WholeHand(),
 }
-"""From a finder's name to what opens it: its network, the regions that it looks for, threads."""
+"""From a finder's name to what opens it: its network, the regions that it looks for, where the network runs."""
 
 
-def open_finder(kind: str, network: Path | None, regions: Sequence[str], threads: int | None = None) -> Finder:
+def open_finder(kind: str, network: Path | None, regions: Sequence[str], execution: Execution = ON_CPU) -> Finder:
     """The region finder of a name.
 
     Raises:
@@ -50,4 +51,4 @@ def open_finder(kind: str, network: Path | None, regions: Sequence[str], threads
     """
     if kind not in FINDERS:
         raise InputError(f"unknown region finder {kind!r}; known are {', '.join(FINDERS)}")
-    return FINDERS[kind](network, regions, threads)
+    return FINDERS[kind](network, regions, execution)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.onnx_session import Network
+from boneage_roi.onnx_session import ON_CPU, Execution, Network
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import HandFrame, RegionBox
 
@@ -26,11 +26,11 @@ class Detector:
 
     Args:
         regions: what its classes are, in their order.
-        threads: how many the network may use; None is one a core.
+        execution: where the network runs.
     """
 
-    def __init__(self, path: Path, regions: Sequence[str], threads: int | None = None) -> None:
-        self._network = Network(path, "the detector", threads)
+    def __init__(self, path: Path, regions: Sequence[str], execution: Execution = ON_CPU) -> None:
+        self._network = Network(path, "the detector", execution)
         self.regions = tuple(regions)
         self._size = self._network.side
 

@@ -14,6 +14,7 @@ from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.imaging.reading import Source, read_radiograph, undo_squash
 from boneage_roi.imaging.steps import apply_steps
+from boneage_roi.onnx_session import Execution
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.quality.gate import Gate, Verdict
 from boneage_roi.quality.measures import disagreement, measure, parts
@@ -27,7 +28,12 @@ ASPECTS = ("auto", "as-is")
 
 
 def load(
-    bundle: Bundle | str | Path | None = None, *, tta: bool = True, aspect: str = "auto", threads: int | None = None
+    bundle: Bundle | str | Path | None = None,
+    *,
+    tta: bool = True,
+    aspect: str = "auto",
+    threads: int | None = None,
+    provider: str = "cpu",
 ) -> "BoneAgeReader":
     """Open a bundle: its networks are read once, and then serve any number of radiographs.
 
@@ -38,14 +44,17 @@ def load(
         aspect: ``auto`` restores the aspect of a hand that looks squashed, unless a native size or a pixel spacing says
             what it is; ``as-is`` believes every image. A bundle without a network for it believes them too.
         threads: how many a network may use; None is one a core.
+        provider: what ONNX Runtime runs the networks on: ``cpu``, ``cuda``, ``openvino``, ``coreml`` and others, see
+            :data:`boneage_roi.onnx_session.PROVIDERS`. When it does not start the CPU takes its place, and a line of
+            the log says so; the reader's ``provider`` is what they run on. The fusion stays on the CPU.
 
     Raises:
-        InputError: the bundle cannot be used, or the aspect is neither.
+        InputError: the bundle cannot be used, the aspect is neither, or this ONNX Runtime has no such provider.
 
     >>> load(tta=False).regions
     ('hand', 'radius-ulna', 'carpal', 'metacarpal', 'phalanx', 'epiphysis')
     """
-    return BoneAgeReader(bundle, tta=tta, aspect=aspect, threads=threads)
+    return BoneAgeReader(bundle, tta=tta, aspect=aspect, threads=threads, provider=provider)
 
 
 class BoneAgeReader:
@@ -64,19 +73,21 @@ class BoneAgeReader:
         tta: bool = True,
         aspect: str = "auto",
         threads: int | None = None,
+        provider: str = "cpu",
     ) -> None:
+        execution = Execution(threads, provider)
         if aspect not in ASPECTS:
             raise InputError(f"aspect {aspect!r} is unknown; known are {', '.join(ASPECTS)}")
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         manifest, file = self.bundle.manifest, self.bundle.file
         self.regions = manifest.regions
         self.views = manifest.views if tta else manifest.views[:1]
-        self._segmenter = Segmenter(file(manifest.segmenter.file), threads)
+        self._segmenter = Segmenter(file(manifest.segmenter.file), execution)
         self._meter = None
         if manifest.aspect is not None and aspect == "auto":
-            self._meter = AspectMeter(file(manifest.aspect.file), manifest.aspect.limit, threads)
+            self._meter = AspectMeter(file(manifest.aspect.file), manifest.aspect.limit, execution)
         network = None if manifest.finder.file is None else file(manifest.finder.file)
-        self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions, threads)
+        self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions, execution)
         views = [View(view.mirrored, view.scale, view.degrees) for view in self.views]
         self.readers = {
             spec.region: RegionReader(
@@ -86,7 +97,7 @@ class BoneAgeReader:
                 margin=spec.margin,
                 views=views,
                 grid=manifest.age_grid,
-                threads=threads,
+                execution=execution,
             )
             for spec in manifest.networks
         }
@@ -97,6 +108,15 @@ class BoneAgeReader:
         self._gate = Gate.read(file("quality.json"))
         if self._gate.weights.keys() != set(parts(self._finder.regions)):
             raise InputError(f"{file('quality.json')}: made for other regions; export the bundle again")
+
+    @property
+    def provider(self) -> str:
+        """What the networks run on: what was asked for, or ``cpu`` where that did not start.
+
+        >>> load(tta=False).provider
+        'cpu'
+        """
+        return next(iter(self.readers.values())).provider
 
     def __repr__(self) -> str:
         return f"<BoneAgeReader {self.bundle.manifest.name}: {', '.join(self.regions)}>"

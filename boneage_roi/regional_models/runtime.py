@@ -8,7 +8,7 @@ import numpy as np
 
 from boneage_roi.errors import InputError
 from boneage_roi.onnx_check import tensor_names
-from boneage_roi.onnx_session import Network
+from boneage_roi.onnx_session import ON_CPU, Execution, Network
 from boneage_roi.regional_models.crops import AS_IT_IS, SIX_VIEWS, Crops, View, crop_boxes, cut_crops
 from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, HandFrame, RegionBox, RegionReading, Sex
 
@@ -20,7 +20,7 @@ class RegionReader:
         size, margin: how the network was trained to see its crops.
         views: how to look at the hand; distributions and features are averaged over them.
         grid: the ages of the network's distributions.
-        threads: how many the network may use; None is one a core.
+        execution: where the network runs.
     """
 
     def __init__(
@@ -32,16 +32,21 @@ class RegionReader:
         margin: float,
         views: Sequence[View] = SIX_VIEWS,
         grid: AgeGrid = MONTHLY,
-        threads: int | None = None,
+        execution: Execution = ON_CPU,
     ) -> None:
-        self._network = Network(path, f"the network of {region}", threads)
+        self._network = Network(path, f"the network of {region}", execution)
         self._grid = grid
         self._path = path
-        self._threads = threads
+        self._execution = execution
         self.region = region
         self.size = size
         self.margin = margin
         self._views = tuple(views)
+
+    @property
+    def provider(self) -> str:
+        """What the network runs on, a name in :data:`boneage_roi.onnx_session.PROVIDERS`."""
+        return self._network.provider
 
     def __call__(self, frame: HandFrame, boxes: list[RegionBox], sex: Sex) -> RegionReading | None:
         cuts = (self.crops(frame, boxes, view) for view in self._views)
@@ -107,7 +112,7 @@ class RegionReader:
         missing = [name for name in names if name not in self.tensors]
         if missing:
             raise InputError(f"the network of {self.region} holds no {missing[0]}")
-        network = Network(self._path, f"the network of {self.region}", self._threads, also=names)
+        network = Network(self._path, f"the network of {self.region}", self._execution, also=names)
         return network(self.inputs(hands, sex), [], names)
 
     def inputs(self, hands: Sequence[Crops], sex: Sex) -> dict[str, FloatArray]:

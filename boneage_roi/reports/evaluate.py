@@ -85,6 +85,7 @@ def evaluate(
     worst: int = 20,
     tta: bool = True,
     aspect: str = "auto",
+    provider: str = "cpu",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -105,6 +106,7 @@ def evaluate(
         worst: how many of the worst hands are listed and drawn; 0 for none.
         tta: test-time augmentation, see :func:`boneage_roi.pipeline.reader.load`.
         aspect: whether squashed hands are restored, see the same.
+        provider: what runs the networks, see the same.
         overwrite: write over files that no evaluation made; never over inputs.
         progress: is told how many hands are done.
 
@@ -123,10 +125,10 @@ def evaluate(
     folder = None if output is None else Path(output)
     outputs = OutputFiles("evaluate", [csv, *hands["path"]], overwrite=overwrite)
     _claim(outputs, folder)
-    reader = BoneAgeReader(bundle, tta=tta, aspect=aspect)
+    reader = BoneAgeReader(bundle, tta=tta, aspect=aspect, provider=provider)
     reading = _Reading(
         reader,
-        _bundle_name(reader.bundle, tta, aspect),
+        _bundle_name(reader, tta, aspect),
         reader.regions,
         Journal(folder / "predictions.csv" if folder else None),
         WorstPictures(worst if folder else 0),
@@ -180,10 +182,12 @@ def _claim(outputs: OutputFiles, folder: Path | None) -> None:
         outputs.claim(folder / name)
 
 
-def _bundle_name(bundle: Bundle, tta: bool, aspect: str) -> str:
+def _bundle_name(reader: BoneAgeReader, tta: bool, aspect: str) -> str:
+    bundle = reader.bundle
     digest = hashlib.sha256((bundle.path / "manifest.json").read_bytes()).hexdigest()[:12]
     believed = bundle.manifest.aspect is not None and aspect == "as-is"
     others = f"{'' if tta else ' without TTA'}{' with the aspect as it is' if believed else ''}"
+    others += "" if reader.provider == "cpu" else f" on {reader.provider}"
     return f"{bundle.manifest.name} {digest}{others}"
 
 

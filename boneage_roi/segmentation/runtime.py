@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.onnx_session import Network
+from boneage_roi.onnx_session import ON_CPU, Execution, Network
 from boneage_roi.segmentation.letterbox import letterbox, letterbox_map
 from boneage_roi.values import BoolImage, FloatImage, HandMask, Point, Radiograph
 
@@ -24,8 +24,8 @@ class Segmenter:
     A hand that is small in its image is segmented a second time, cut out: the network sees all at one low resolution.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        self._network = Network(path, "the segmenter", threads)
+    def __init__(self, path: Path, execution: Execution = ON_CPU) -> None:
+        self._network = Network(path, "the segmenter", execution)
         self._size = self._network.side
 
     def __call__(self, radiograph: Radiograph) -> HandMask:
