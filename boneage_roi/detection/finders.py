@@ -1,9 +1,11 @@
 """Region finders: how the regions of a hand frame come about."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from pkgutil import resolve_name
+from typing import Protocol, cast
 
+from boneage_roi.configs.finders import find_finder
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
 from boneage_roi.onnx_session import ON_CPU, Execution
@@ -24,23 +26,22 @@ class Finder(Protocol):
 class WholeHand:
     """Finds nothing: only the whole frame is read."""
 
-    regions: tuple[str, ...] = ()
+    def __init__(self, network: Path | None, regions: Sequence[str], execution: Execution) -> None:
+        self.regions: tuple[str, ...] = ()
 
     def __call__(self, frame: HandFrame) -> list[RegionBox]:
         return []
 
 
-def _detector(network: Path | None, regions: Sequence[str], execution: Execution) -> Finder:
+def open_detector(network: Path | None, regions: Sequence[str], execution: Execution) -> Finder:
+    """The trained detector.
+
+    Raises:
+        InputError: there is no network.
+    """
     if network is None:
         raise InputError("the finder `detector` needs a network; export the bundle again")
     return Detector(network, regions, execution)
-
-
-FINDERS: dict[str, Callable[[Path | None, Sequence[str], Execution], Finder]] = {
-    "detector": _detector,
-    "whole-hand": lambda network, regions, execution: WholeHand(),
-}
-"""From a finder's name to what opens it: its network, the regions that it looks for, where the network runs."""
 
 
 def open_finder(kind: str, network: Path | None, regions: Sequence[str], execution: Execution = ON_CPU) -> Finder:
@@ -49,6 +50,4 @@ def open_finder(kind: str, network: Path | None, regions: Sequence[str], executi
     Raises:
         InputError: there is none; the message lists the known ones.
     """
-    if kind not in FINDERS:
-        raise InputError(f"unknown region finder {kind!r}; known are {', '.join(FINDERS)}")
-    return FINDERS[kind](network, regions, execution)
+    return cast(Finder, resolve_name(find_finder(kind).opens)(network, regions, execution))

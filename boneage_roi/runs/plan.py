@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from boneage_roi.configs.finders import find_finder
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.errors import InputError
 from boneage_roi.regions import detected, find_region
@@ -22,10 +23,6 @@ from boneage_roi.runs.layout import (
 
 HANDS, IMAGES, ANNOTATIONS, START = "hands", "images", "annotations", "start"
 """Inputs that are no stage: the table of hands, their images, their annotations, the bundle to go on from."""
-
-
-TRAINED_FINDERS = ("detector",)
-"""The ways to find regions that learn."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def trained_stages(config: TrainConfig) -> tuple[str, ...]:
 
 def finder_is_trained(config: TrainConfig) -> bool:
     """Whether the run's way to find regions has a stage of its own."""
-    return config.finder_kind in TRAINED_FINDERS
+    return bool(find_finder(config.finder_kind).trains)
 
 
 def command(stage: str) -> str:

@@ -65,8 +65,8 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
 
 
 def _finder(config: TrainConfig, measured: dict[str, Any] | None) -> str:
-    """What was measured of the regions' finder; nothing when only the whole hand is read."""
-    if measured is None:
+    """What was measured of the detector; of another finder its name, and nothing when only the whole hand is read."""
+    if measured is None or "map50" not in measured:
         return "" if config.finder_kind == "whole-hand" else f"**Regions** are found by `{config.finder_kind}`.\n\n"
     found = _rows(
         (region, row["enough"], f"{row['share']:.1%}")

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from boneage_roi import __version__
+from boneage_roi.configs.finders import find_finder
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.datasets.annotations import Annotations, fingerprint
 from boneage_roi.datasets.manifest import add_sharper_images, find_table, read_dataset
 from boneage_roi.datasets.splits import assign_splits
-from boneage_roi.detection.finders import FINDERS
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.fusion.kinds import find_fusion
@@ -90,8 +90,7 @@ def check_names(config: TrainConfig) -> None:
     for name in config.steps:
         if name not in STEPS:
             raise InputError(f"unknown step {name!r}; known are {', '.join(STEPS)}")
-    if config.finder_kind not in FINDERS:
-        raise InputError(f"unknown region finder {config.finder_kind!r}; known are {', '.join(FINDERS)}")
+    find_finder(config.finder_kind)
     if config.finder_kind == "whole-hand" and (missing := detected(config.regions)):
         raise InputError(f"the finder whole-hand finds no {missing[0]}; take the finder detector, or the region hand")
 

@@ -2,10 +2,11 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import Any, cast
 
 from boneage_roi.aspect.train import train_aspect
-from boneage_roi.detection.train import train_detector
+from boneage_roi.configs.finders import find_finder
 from boneage_roi.errors import InputError
 from boneage_roi.fusion.train import train_fusion
 from boneage_roi.pipeline.bundle import Bundle
@@ -46,11 +47,13 @@ def aspect_stage(run: Run, progress: Progress | None = None) -> Metrics:
 
 
 def detector_stage(run: Run, progress: Progress | None = None) -> Metrics:
-    """Cut out every hand, then train the detector on the annotated ones, or take over that of the starting bundle."""
+    """Cut out every hand, then train what finds the regions, or take over the starting bundle's of the same kind."""
     run.require(*plan.trained_before(run.config, layout.DETECTOR))
     cache_frames(run, progress)
-    _take_over(run, layout.DETECTOR)
-    return train_detector(run, progress)
+    bundle = _start(run, layout.DETECTOR)
+    if bundle is not None and bundle.manifest.finder.kind == run.config.finder_kind:
+        _take_over(run, layout.DETECTOR)
+    return cast(Metrics, resolve_name(find_finder(run.config.finder_kind).trains)(run, progress))
 
 
 def region_stage(run: Run, region: str, progress: Progress | None = None) -> Metrics:
@@ -128,9 +131,9 @@ def _start(run: Run, stage: str) -> Bundle | None:
     bundle = Bundle.load(None if config.start == "default" else config.start)
     its = bundle.manifest
     sizes, wanted = [its.frame_size, its.segmenter.size], [config.frame_size, config.segmenter.size]
-    if plan.finder_is_trained(config):
+    if plan.finder_is_trained(config) and its.finder.kind == config.finder_kind:
         sizes, wanted = [*sizes, its.finder.size], [*wanted, config.detector.size]
-        if its.finder.kind != config.finder_kind or set(detected(config.regions)) - set(its.finder.regions):
+        if set(detected(config.regions)) - set(its.finder.regions):
             raise InputError(f"{bundle.path}: its detector finds {', '.join(its.finder.regions)}; set these regions")
     if sizes != wanted:
         given = ", ".join(map(str, sizes))

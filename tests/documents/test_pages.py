@@ -18,6 +18,7 @@ import boneage_roi
 import boneage_roi.cli.root
 from boneage_roi import __version__
 from boneage_roi.cli.common import app
+from boneage_roi.configs.finders import FINDERS
 from boneage_roi.configs.schema import (
     AspectConfig,
     DetectorConfig,
@@ -31,7 +32,6 @@ from boneage_roi.configs.schema import (
     TreesConfig,
     ViewConfig,
 )
-from boneage_roi.detection.finders import FINDERS
 from boneage_roi.imaging.steps import STEPS
 from boneage_roi.pipeline.manifest import FUSION_FILES
 from boneage_roi.quality.gate import WORDINGS

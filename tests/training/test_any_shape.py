@@ -3,10 +3,11 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pandas as pd
 import pytest
 import torch
@@ -16,14 +17,19 @@ from torch import Tensor
 import boneage_roi as br
 from boneage_roi import regions
 from boneage_roi.cli import main
+from boneage_roi.configs import finders
+from boneage_roi.configs.finders import FinderKind
 from boneage_roi.errors import InputError
+from boneage_roi.onnx_session import Execution
 from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.progress import Progress
 from boneage_roi.regional_models import networks
 from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork
 from boneage_roi.runs.run import Run
 from boneage_roi.training.prepare import prepare
 from boneage_roi.training.stages import train_everything
 from boneage_roi.training.train import refusal_note
+from boneage_roi.values import HandFrame, RegionBox
 from tests.bundles import EXAMPLES, needs_bundle
 from tests.training.demo_run import WHOLE_HAND, config, small_demo
 
@@ -125,6 +131,47 @@ def test_a_new_region_and_a_new_network_are_an_entry_each(
     assert bundle.manifest.networks[0].features == 3
     age = br.load(bundle).predict(EXAMPLES / "girl-4y.png", sex="F")
     assert list(age.regions) == ["toy-hand"]
+
+
+class MiddleFinder:
+    """Every region lies in the middle of the frame."""
+
+    def __init__(self, network: Path | None, regions: Sequence[str], execution: Execution) -> None:
+        assert network is not None
+        assert network.name == "detector.onnx"
+        self.regions = tuple(regions)
+
+    def __call__(self, frame: HandFrame) -> list[RegionBox]:
+        height, width = frame.pixels.shape
+        box = (width / 4, height / 4, width * 3 / 4, height * 3 / 4)
+        return [RegionBox(region, box, confidence=1.0) for region in self.regions]
+
+
+def train_middle_finder(run: Run, progress: Progress | None) -> dict[str, Any]:
+    """Writes a network that gives back what it is given."""
+    if (metrics := run.begin("detector")) is not None:
+        return metrics
+    kind = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["x", "x"], ["y"])], "toy", [kind("x", 1, [1])], [kind("y", 1, [1])]
+    )
+    onnx.save(onnx.helper.make_model(graph), run.network("detector"))
+    run.finish("detector", {"regions": ["carpal"]}, outputs=["detector.onnx"])
+    return {"regions": ["carpal"]}
+
+
+def test_a_new_finder_that_learns_is_an_entry(
+    dataset: Path, one_region: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = FinderKind(f"{__name__}:MiddleFinder", f"{__name__}:train_middle_finder")
+    monkeypatch.setitem(finders.FINDERS, "middle", kind)
+    carpal = {"size": [16, 16], "weights": "none", "batch": 8}
+    run = Run(tmp_path / "run")
+    bundle = trained(run, one_region, dataset, finder="middle", regions={"carpal": carpal})
+    assert run.metrics("detector") == {"regions": ["carpal"]}
+    assert "found by `middle`" in (run.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    (box,) = br.load(bundle).analyse(EXAMPLES / "girl-4y.png").boxes
+    assert (box.region, box.confidence) == ("carpal", 1.0)
 
 
 @pytest.mark.parametrize(
