@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from boneage_roi.aspect.dataset import MOST, AspectDataset, AspectSample, read_samples, squashed_view
+from boneage_roi.aspect.dataset import AspectDataset, SeenHand, read_samples
 from boneage_roi.aspect.model import AspectNet
 from boneage_roi.configs.schema import AspectConfig
 from boneage_roi.learning.fitting import fit, one_cycle, shuffled
@@ -21,6 +21,9 @@ from boneage_roi.runs.run import Run
 
 BEYOND = 0.005
 """The aspect is corrected where it lies further from 1 than that of so many hands of the right aspect."""
+
+HELD_OUT = ("as_is", "square", "turned")
+"""The kinds of held-out views."""
 
 FROZEN_STAGES = 2
 """The first stages keep what ImageNet taught them: they cost the most, and edges are edges."""
@@ -36,22 +39,29 @@ def train_aspect(run: Run, progress: Progress | None = None) -> dict[str, Any]:
 
     Returns:
         On ``fusion`` hands: the standard deviation of the logarithm of the aspect's error, and its mean, of hands as
-        they are, squashed, and squashed and turned; and the ``limit`` beyond which a hand is taken for squashed.
+        they are, squashed to a square, and turned and squashed; and the ``limit`` beyond which a hand is squashed.
     """
     if (metrics := run.begin(layout.ASPECT)) is not None:
         return metrics
-    config, folder = run.config.aspect or AspectConfig(), run.stage(layout.ASPECT)
-    splits, samples = run.manifest.set_index("id").split, read_samples(folder / layout.SAMPLES_FILE)
-    teaching, held_out = (
-        [sample for key, sample in samples.items() if splits[key] == split] for split in ("train", "fusion")
-    )
+    config, path = run.config.aspect or AspectConfig(), run.stage(layout.ASPECT) / layout.SAMPLES_FILE
     lightning.seed_everything(run.config.seed, verbose=False)
-    dataset = AspectDataset(teaching, config.size, seed=0)
+    dataset = AspectDataset(read_samples(path, "train"), config.size, seed=0)
     batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
     module = _LitAspect(AspectNet(), config.learning_rate)
-    fit(module, batches, epochs=config.epochs, folder=folder, name="aspect", seed=run.config.seed, progress=progress)
-    export_aspect(module.network, config.size, folder / "aspect.onnx")
-    metrics = measure(module.network, held_out, config.size) | {"split": "fusion", "train_images": len(teaching)}
+    fit(
+        module,
+        batches,
+        epochs=config.epochs,
+        folder=path.parent,
+        name="aspect",
+        seed=run.config.seed,
+        progress=progress,
+    )
+    held_out = {kind: read_samples(path, kind) for kind in HELD_OUT}
+    shift = calibrate(module.network, held_out["as_is"])
+    export_aspect(module.network, config.size, path.parent / "aspect.onnx")
+    metrics = {"split": "fusion", "train_views": len(dataset), "shift": round(shift, 4)}
+    metrics |= measure(module.network, held_out)
     run.finish(layout.ASPECT, metrics, outputs=["aspect.onnx"])
     return metrics
 
@@ -94,22 +104,35 @@ def guesses(network: AspectNet, views: NDArray[np.uint8]) -> NDArray[np.float32]
     return torch.cat(found).numpy()
 
 
-def measure(network: AspectNet, samples: list[AspectSample], size: int) -> dict[str, Any]:
-    """Errors of the logarithm on hands as they are, squashed, squashed and turned, and the limit for the first."""
-    random = np.random.default_rng(0)
-    squash = random.uniform(-np.log(MOST), np.log(MOST), len(samples))
-    turns = random.uniform(-180, 180, len(samples))
-    none = np.zeros(len(samples))
-    measured: dict[str, Any] = {"hands": len(samples)}
-    for name, degrees, error in (("as_is", none, none), ("squashed", none, squash), ("turned", turns, squash)):
-        views, signs = zip(
-            *(squashed_view(s, d, e, size) for s, d, e in zip(samples, degrees, error, strict=True)), strict=True
-        )
-        off = guesses(network, np.stack(views)) * np.asarray(signs) - error
-        measured |= {f"{name}_sd": round(float(off.std()), 4), f"{name}_mean": round(float(off.mean()), 4)}
-        if name == "as_is":
-            measured["limit"] = round(float(np.quantile(np.abs(off), 1 - BEYOND)), 4)
+def calibrate(network: AspectNet, hands: list[SeenHand]) -> float:
+    """Shift what a network says, so that hands of the right aspect are right on average; returns the shift."""
+    shift = -float(np.mean(errors(network, hands)))
+    *_, last = network.head
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.bias += shift
+    return shift
+
+
+def errors(network: AspectNet, hands: list[SeenHand]) -> NDArray[np.float64]:
+    """What a network says of hands less what is true, (N,)."""
+    said = guesses(network, np.stack([hand.view for hand in hands]))
+    return np.asarray(said - np.array([hand.error for hand in hands]), float)
+
+
+def measure(network: AspectNet, held_out: dict[str, list[SeenHand]]) -> dict[str, Any]:
+    """Errors of the logarithm on hands as they are, squashed to squares, and turned; the limit for the first."""
+    measured: dict[str, Any] = {}
+    for kind, hands in held_out.items():
+        off = errors(network, hands)
+        measured |= {f"{kind}_hands": len(off), f"{kind}_sd": _rounded(off.std()), f"{kind}_mean": _rounded(off.mean())}
+        if kind == "as_is":
+            measured["limit"] = _rounded(np.quantile(np.abs(off), 1 - BEYOND))
     return measured
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)
 
 
 def export_aspect(network: AspectNet, size: int, path: Path) -> None:

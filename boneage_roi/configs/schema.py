@@ -68,11 +68,13 @@ class AspectConfig(_Strict):
     Attributes:
         size: side of the square view that it sees.
         hands: the most that it learns from.
+        views: how often each of them is squashed.
     """
 
-    size: Count = 112
-    hands: Count = 4000
-    epochs: Count = 5
+    size: Count = 144
+    hands: Count = 8000
+    views: Count = 1
+    epochs: Count = 8
     batch: Count = 32
     learning_rate: Rate = 1e-3
 

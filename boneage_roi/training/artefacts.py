@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from boneage_roi.aspect.dataset import AspectSample, aspect_sample, write_samples
+from boneage_roi.aspect.dataset import (
+    KEPT_LARGER,
+    MOST,
+    SeenHand,
+    random_pose,
+    seen_hand,
+    square_error,
+    write_samples,
+)
 from boneage_roi.datasets.augmentation import poor_file
 from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.detection.finders import Finder, open_finder
@@ -87,30 +95,45 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
 
 
 def cache_aspect_samples(run: Run, progress: Progress | None = None) -> None:
-    """Keep hands in small frames of their right aspect, for the aspect network; needs the trained segmenter.
+    """Keep squashed hands as a reader sees them, for the aspect network; needs the trained segmenter.
 
-    They are drawn at random: of ``train`` as many as the settings say at the most, of ``fusion`` a fifth of that.
+    They are drawn at random: of ``train`` as many as the settings say at the most, each squashed anew for every one of
+    its views; of ``fusion`` a tenth of that, each as it is, squashed to a square, and turned and squashed.
     """
     config = run.config
     path = run.path / layout.ASPECT / layout.SAMPLES_FILE
     if run.begin(layout.ASPECT) is not None or path.is_file() or config.aspect is None:
         return
-    segmenter, manifest, height = Segmenter(run.network(layout.SEGMENTER)), run.manifest, 2 * config.aspect.size
+    segmenter, manifest, settings = Segmenter(run.network(layout.SEGMENTER)), run.manifest, config.aspect
     drawn = []
-    for split, most in (("train", config.aspect.hands), ("fusion", config.aspect.hands // 5)):
+    for split, most in (("train", settings.hands), ("fusion", settings.hands // 10)):
         of_split = manifest[manifest.split == split]
         drawn.append(of_split.sample(min(len(of_split), most), random_state=config.seed))
+    hands: list[Any] = list(pd.concat(drawn).itertuples())
 
-    def work(hand: Any) -> AspectSample | None:
+    def work(number: int) -> list[tuple[str, SeenHand]]:
+        hand, random = hands[number], np.random.default_rng((config.seed, number))
         radiograph = read_hand(hand)
-        mask = segmenter(radiograph)
-        if not mask.pixels.any():
-            return None
-        return aspect_sample(hand_frame(radiograph, mask, config.frame_size), mask, height)
+        square = square_error(radiograph.pixels)
+        if hand.split == "train":
+            poses = [("train", *random_pose(random, square)) for _ in range(settings.views)]
+        else:
+            turn, most = random.uniform(-180, 180), np.log(MOST)
+            poses = [("as_is", 0, 0), ("square", 0, square), ("turned", turn, random.uniform(-most, most))]
+        views = []
+        for kind, degrees, error in poses:
+            size = round(KEPT_LARGER * settings.size) if kind == "train" else settings.size
+            seen = seen_hand(
+                radiograph, segmenter, degrees=degrees, error=error, size=size, frame_size=config.frame_size
+            )
+            views += [] if seen is None else [(kind, seen)]
+        return views
 
-    hands = list(pd.concat(drawn).itertuples())
-    made = zip(hands, in_threads(work, hands, "hands in their aspect", progress), strict=True)
-    write_samples(path, {str(hand.id): sample for hand, sample in made if sample is not None})
+    samples: dict[str, list[SeenHand]] = {}
+    for views in in_threads(work, range(len(hands)), "squashed hands", progress):
+        for kind, seen in views:
+            samples.setdefault(kind, []).append(seen)
+    write_samples(path, samples)
 
 
 def cache_boxes(run: Run, progress: Progress | None = None) -> None:
