@@ -15,7 +15,6 @@ import select
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 from collections import Counter
 from importlib.util import find_spec
@@ -34,10 +33,15 @@ ENDINGS = re.compile(
     re.IGNORECASE,
 )
 SECONDS, MEGABYTES = 20, 2048
+"""What an image may take of processors and memory; seconds of all threads together, whatever else the machine does."""
+
+PATIENCE = 10 * SECONDS
+"""A process that has not answered for so many seconds hangs."""
+
 TRACEBACK = re.compile(r": \w*(Error|Exception|Warning|error): |Traceback|cv::|OpenCV\(")
 
 WORKER = """
-import json, sys
+import json, sys, time
 from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.inputs import Item
@@ -46,10 +50,12 @@ print(json.dumps({"ready": True}), flush=True)
 for line in sys.stdin:
     try: open("/proc/self/clear_refs", "w").write("5")
     except OSError: pass
+    begun = time.process_time()
     (outcome,) = predict_files(reader, [Item(json.loads(line))], sex="F")
     status = open("/proc/self/status").read() if sys.platform == "linux" else "VmHWM: 0 kB"
     peak = int(status.split("VmHWM:")[1].split()[0]) // 1024
-    print(json.dumps({"status": outcome.status, "message": outcome.message, "megabytes": peak}), flush=True)
+    answer = {"status": outcome.status, "message": outcome.message, "megabytes": peak}
+    print(json.dumps(answer | {"seconds": time.process_time() - begun}), flush=True)
 """
 
 
@@ -67,22 +73,24 @@ def main(folder: Path, fetch: Annotated[bool, typer.Option(help="Download the so
     broken = []
     slowest, largest = 0.0, 0
     worker = start()
-    for path in files:
-        begun = time.monotonic()
+    for number, path in enumerate(files, 1):
         answer = ask(worker, path)
-        seconds = time.monotonic() - begun
+        if number % 100 == 0:
+            print(f"{number} read", file=sys.stderr)
         if answer is None:
             worker.kill()
             worker.wait()
-            broken.append(f"{path}: no answer in {SECONDS} s, or the process died")
+            broken.append(f"{path}: no answer in {PATIENCE} s, or the process died")
             worker = start()
             continue
-        slowest, largest = max(slowest, seconds), max(largest, answer["megabytes"])
+        slowest, largest = max(slowest, answer["seconds"]), max(largest, answer["megabytes"])
         counts[answer["status"]] += 1
         if answer["status"] == "ok":
             broken.append(f"{path}: got a bone age")
         if TRACEBACK.search(answer["message"].removeprefix(str(path))):
             broken.append(f"{path}: {answer['message'].removeprefix(str(path))}")
+        if answer["seconds"] > SECONDS:
+            broken.append(f"{path}: {answer['seconds']:.1f} s")
         if answer["megabytes"] > MEGABYTES:
             broken.append(f"{path}: {answer['megabytes']} MB")
     worker.kill()
@@ -118,7 +126,7 @@ def ask(worker: "subprocess.Popen[str]", path: Path) -> dict[str, Any] | None:
         worker.stdin.flush()
     except BrokenPipeError:
         return None
-    ready, _, _ = select.select([worker.stdout], [], [], SECONDS)
+    ready, _, _ = select.select([worker.stdout], [], [], PATIENCE)
     line = worker.stdout.readline() if ready else ""
     return json.loads(line) if line else None
 

@@ -17,7 +17,10 @@ RSNA_FIXTURES = {"segmented_run"}
 """Fixtures that are made of RSNA's radiographs: a test that uses one is marked like those that name the mark."""
 
 
-TRAINING_PACKAGES = ("torch", "torchvision", "lightning", "sklearn", "scipy", "onnx", "lightgbm", "ultralytics")
+TRAINING_PACKAGES = (
+    *("torch", "torchvision", "lightning", "lightgbm", "segmentation_models_pytorch", "timm", "ultralytics"),
+    *("sklearn", "scipy", "onnx", "onnxmltools", "onnxconverter_common", "skl2onnx"),
+)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,12 +1,26 @@
 """The values that a radiograph becomes."""
 
 import math
+from datetime import date
 
 import numpy as np
 import pytest
 
 from boneage_roi.errors import InputError
-from boneage_roi.values import AgeGrid, BoneAge, HandFrame, RegionReading, parse_sex, sex_in_words, years_and_months
+from boneage_roi.values import (
+    AgeGrid,
+    Analysis,
+    BoneAge,
+    BoneReading,
+    HandFrame,
+    HandMask,
+    Radiograph,
+    RegionBox,
+    RegionReading,
+    parse_sex,
+    sex_in_words,
+    years_and_months,
+)
 
 
 def reading(region: str, ages: dict[int, float], grid: AgeGrid | None = None) -> RegionReading:
@@ -78,6 +92,33 @@ def test_a_bone_age_as_plain_types_has_two_decimals() -> None:
     assert (plain["sex"], plain["flags"], plain["bundle"]) == ("F", ["inverted"], "toy")
     assert plain["chronological_age_months"] == 100.0
     assert all(math.isfinite(plain[name]) for name in ("bone_age_months", "lower", "upper"))
+
+
+def test_every_age_and_spread_has_two_decimals() -> None:
+    spread = 100 / 3
+    bone = BoneReading("MCP1", RegionBox("epiphysis", (0, 0, 1, 1), 0.9), 120.456, spread)
+    uneven = reading("hand", {118: 1 / 3, 119: 2 / 3})
+    plain = a_bone_age(readings=(uneven,), bones=(bone,)).to_dict()
+    assert plain["regions"]["hand"] == {"age_months": 118.67, "spread_months": 0.47}
+    assert plain["bones"] == {"MCP1": {"age_months": 120.46, "spread_months": 33.33, "far_from_the_others": False}}
+
+
+def test_what_tells_who_a_child_is_is_not_printed() -> None:
+    """A log or a traceback shows the repr."""
+    pixels = np.zeros((2, 2), np.float32)
+    shown = repr(Radiograph(pixels, birth_date=date(2014, 3, 9), patient="DOE^JANE", height_cm=140))
+    assert "DOE" not in shown
+    assert "2014" not in shown
+    assert "height_cm=140" in shown
+
+
+def test_nothing_is_taken_for_known_that_nobody_said() -> None:
+    radiograph = Radiograph(np.zeros((2, 2), np.float32))
+    assert not radiograph.aspect_known
+    mask = HandMask(np.ones((2, 2), bool), (1, 1), (1, 0), 0.9)
+    assert mask.second_part == 0
+    analysis = Analysis(radiograph, mask, HandFrame(np.zeros((4, 4), np.uint8), np.eye(2, 3)), ())
+    assert analysis.wide == 1  # nothing was restored
 
 
 def test_ages_and_sexes_in_words() -> None:

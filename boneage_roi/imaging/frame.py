@@ -50,8 +50,9 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     """The affine map (2, 3) from radiograph to frame pixels."""
     height, width = size
     wrist, middle_mcp = np.asarray(mask.wrist), np.asarray(mask.middle_mcp)
-    length = max(float(np.hypot(*(middle_mcp - wrist))), 1.0)
-    up = (middle_mcp - wrist) / length
+    length = float(np.hypot(*(middle_mcp - wrist)))
+    # Landmarks on one point tell no direction.
+    up, length = ((middle_mcp - wrist) / length, length) if length >= 1 else (np.array([0.0, -1.0]), 1.0)
     upright = np.array([[-up[1], up[0]], [-up[0], -up[1]]])  # rows: frame x and y axes in radiograph pixels
     rows, columns = np.nonzero(mask.pixels)
     points = (np.column_stack([columns, rows]) - wrist) @ upright.T / length
@@ -60,7 +61,7 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
         kept = np.array([[-0.9, -2.2], [0.9, FOREARM]])
     (left, top), (right, _) = kept.min(axis=0), kept.max(axis=0)
     bottom = FOREARM
-    scale = (1 - 2 * PADDING) * min(height / (bottom - top), width / (right - left))
+    scale = (1 - 2 * PADDING) * min(height / (bottom - top), width / max(right - left, 1e-3))
     middle = np.array([(left + right) / 2, (top + bottom) / 2])
     linear = upright * scale / length
     offset = np.array([(width - 1) / 2, (height - 1) / 2]) - scale * middle - linear @ wrist

@@ -49,6 +49,12 @@ def test_given_splits_that_leak_or_are_unknown(columns: dict[str, list[str]], me
         assign_splits(pd.DataFrame({"id": ["1", "2"]} | columns), SplitConfig())
 
 
+def test_one_patient_in_two_splits_is_found_among_many_who_are_not() -> None:
+    hands = pd.DataFrame({"id": list("abcd"), "patient": list("ppqr"), "split": ["train", "test", "train", "fusion"]})
+    with pytest.raises(InputError, match="patient p: hands in more than one split"):
+        assign_splits(hands, SplitConfig())
+
+
 def test_shares_must_leave_hands_to_train_on() -> None:
     with pytest.raises(InputError, match="leave nothing to train on"):
         assign_splits(pd.DataFrame({"id": ["1"]}), SplitConfig(fusion=0.6, test=0.4))

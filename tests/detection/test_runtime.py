@@ -43,6 +43,8 @@ def test_a_frame_lies_in_the_middle_of_its_square(shape: tuple[int, int], offset
 def test_what_is_fine_in_a_frame_is_averaged_in_its_square() -> None:
     chequered = (np.indices((1024, 1024)).sum(0) % 2 * 200).astype(np.uint8)
     assert padded(chequered, 256)[0].std() < 2
+    lines = np.tile(np.array([200, 0, 0, 0], np.uint8), (1024, 256))
+    assert (padded(lines, 256)[0] == 50).all()
 
 
 @pytest.mark.parametrize(("region", "least"), [("carpal", 0.05), ("phalanx", 0.25), ("epiphysis", 0.25)])
@@ -92,6 +94,19 @@ def test_neighbours_that_touch_both_stay() -> None:
     assert len(found) == 2
 
 
+def test_small_boxes_beside_each_other_all_stay() -> None:
+    found = select_regions(row_of_boxes(4, 3, 1), np.full(4, 0.9, np.float32), np.full(4, CLASS["epiphysis"]), FOUND)
+    assert len(found) == 4
+
+
+def test_doubles_are_known_wherever_in_the_frame_they_lie() -> None:
+    """They share 60 % of what they cover together."""
+    boxes = np.array([[1000, 0, 1040, 40], [1010, 0, 1050, 40], [0, 1000, 40, 1040], [0, 1010, 40, 1050]], float)
+    for order in ([0, 1], [1, 0], [2, 3], [3, 2]):
+        found = select_regions(boxes[order], np.array([0.9, 0.8], np.float32), np.full(2, CLASS["epiphysis"]), FOUND)
+        assert [box.box for box in found] == [tuple(boxes[order[0]])]
+
+
 def test_regions_may_lie_on_each_other() -> None:
     corners = np.repeat([[10, 10, 50, 50]], len(CLASS), axis=0).astype(float)
     found = select_regions(corners, np.full(len(CLASS), 0.9, np.float32), np.array(list(CLASS.values())), FOUND)
@@ -102,8 +117,8 @@ def test_nothing_found_is_an_empty_list() -> None:
     assert select_regions(np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, int), FOUND) == []
 
 
-def bright_spot_detector(path: Path, size: int) -> Path:
-    """A detector whose network boxes the pixels of its square that are brighter than 0.5, sure to 0.9, as class 1."""
+def bright_spot_detector(path: Path, size: int, number: int = 1) -> Path:
+    """A detector whose network boxes the pixels of its square that are brighter than 0.5, sure to 0.9, as a class."""
     onnx = pytest.importorskip("onnx")
     node, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
     nodes = [node("ReduceMax", ["images"], ["grey"], axes=[0, 1], keepdims=0)]
@@ -120,12 +135,13 @@ def bright_spot_detector(path: Path, size: int) -> Path:
             node("Add", [f"{last}_in", "one"], [last]),  # a box ends behind its last pixel
         ]
     nodes += [
-        node("Concat", ["left", "top", "right", "bottom", "sure", "one"], ["row"], axis=0),
+        node("Concat", ["left", "top", "right", "bottom", "sure", "class"], ["row"], axis=0),
         node("Reshape", ["row", "shape"], ["rows"]),
     ]
     values = {
         "half": np.array([0.5], np.float32),
         "one": np.array([1], np.float32),
+        "class": np.array([number], np.float32),
         "sure": np.array([0.9], np.float32),
         "shape": np.array([1, 1, 6], np.int64),
     }
@@ -140,16 +156,15 @@ def bright_spot_detector(path: Path, size: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("shape", [(512, 416), (300, 480), (320, 320)])
-def test_a_box_is_found_where_the_frame_shows_it(tmp_path: Path, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("shape", "number"), [((512, 416), 1), ((300, 480), 0), ((320, 320), 1)])
+def test_a_box_is_found_where_the_frame_shows_it(tmp_path: Path, shape: tuple[int, int], number: int) -> None:
     """A frame that is not square is padded for the network; its boxes are in the frame's own pixels all the same."""
-    frame = np.full(shape, 100, np.uint8)
+    frame = np.full(shape, 127, np.uint8)
     left, top, right, bottom = truth = (60, 120, 140, 220)
-    frame[top:bottom, left:right] = 160
-    found = Detector(bright_spot_detector(tmp_path / "spot.onnx", 256), ["carpal", "metacarpal"])(
-        HandFrame(frame, np.eye(2, 3))
-    )
-    assert [box.region for box in found] == ["metacarpal"]
+    frame[top:bottom, left:right] = 128  # above half of 255, which is white
+    regions = ["carpal", "metacarpal"]
+    found = Detector(bright_spot_detector(tmp_path / "spot.onnx", 256, number), regions)(HandFrame(frame, np.eye(2, 3)))
+    assert [box.region for box in found] == [regions[number]]
     assert [box.confidence for box in found] == pytest.approx([0.9])
     np.testing.assert_allclose(found[0].box, truth, atol=2 * max(shape) / 256)
 
@@ -160,5 +175,5 @@ def test_a_box_never_leaves_the_frame(tmp_path: Path) -> None:
         HandFrame(frame, np.eye(2, 3))
     )
     np.testing.assert_allclose(box.box, (0, 0, 200, 400), atol=2)
-    assert box.box[0] >= 0
+    assert box.box[:2] == (0, 0)
     assert box.box[2] <= 200

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boneage_roi.ages import check_interval, checked_height
 from boneage_roi.errors import InputError
 from boneage_roi.growth import chronological_age, parse_age, parse_date
 
@@ -63,6 +64,7 @@ def test_an_age_as_people_write_it(text: str, months: float) -> None:
         ("१y", "not an age"),
         ("1" * 500, "not an age"),
         ("1m" + " " * 100_000 + "x", "not an age"),
+        ("10y12m", "'10y12m': not an age; months after years go from 0 to 11"),
         ("10y14m", "'10y14m': not an age; months after years go from 0 to 11"),
         ("121y", "'121y': 1452 months; an age lies between 0 and 1440 (120 years)"),
     ],
@@ -171,3 +173,36 @@ def test_a_birthday_is_a_whole_number(born: date, years: int) -> None:
 def test_dates_that_give_no_age(born: str, seen: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         chronological_age(date.fromisoformat(born), date.fromisoformat(seen))
+
+
+@pytest.mark.parametrize(
+    ("height_cm", "known"), [(29.9, False), (30, True), (140.5, True), (250, True), (250.1, False)]
+)
+def test_a_height_is_that_of_a_person(height_cm: float, known: bool) -> None:
+    if known:
+        assert checked_height(height_cm) == height_cm
+    else:
+        with pytest.raises(InputError, match="centimetres between 30 and 250 are needed"):
+            checked_height(height_cm)
+
+
+def test_a_height_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InputError, match="height nan"):
+        checked_height(float("nan"))
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("ages", [(120, 110, 131), (0, 0, 0), (0.5, 0, 20), (10, -3, 20)])
+def test_a_bone_age_lies_in_its_interval(ages: tuple[float, float, float]) -> None:
+    check_interval(*ages)
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [(-1, -2, 3), (120, 121, 131), (120, 110, 119), (NAN, 0, 9), (5, NAN, 9), (5, 0, NAN), (5, -INF, 9), (5, 0, INF)],
+)
+def test_numbers_that_are_no_bone_age_and_interval_are_refused(ages: tuple[float, float, float]) -> None:
+    with pytest.raises(InputError, match="not numbers in order"):
+        check_interval(*ages)

@@ -11,7 +11,7 @@ import pytest
 import boneage_roi.growth
 from boneage_roi.errors import InputError
 from boneage_roi.growth import GROWTH_TABLES, HEIGHT_TABLES, GrowthTable, HeightTable, growth_table, height_table
-from boneage_roi.growth.tables import Group
+from boneage_roi.growth.tables import Group, check_sex
 from boneage_roi.values import Sex
 
 DATA = Path(boneage_roi.growth.__file__).parent / "data"
@@ -108,6 +108,7 @@ def test_exact_rows_middles_and_edges() -> None:
     assert row is not None
     assert [row.mean, row.sd] == [pytest.approx(72.355), pytest.approx(10.94)]
     assert growth.at(2.99, "M") is None
+    assert growth.at(3, "M") is not None
     assert growth.at(204, "M") is not None
     assert growth.at(204.01, "M") is None
     assert growth.at(192.01, "F") is None
@@ -117,6 +118,7 @@ def test_exact_rows_middles_and_edges() -> None:
     assert height.percent(156, "M", "delayed") == 88
     assert height.percent(156.01, "M", "delayed") is None
     assert height.percent(71.99, "F", "delayed") is None
+    assert height.percent(72, "F", "delayed") == height_table("bayley-pinneau").rows["F", "delayed"][0].percent
 
 
 @pytest.mark.parametrize("find", [growth_table, height_table])
@@ -124,6 +126,12 @@ def test_a_wrong_name_lists_the_right_ones(find: object) -> None:
     assert callable(find)
     with pytest.raises(InputError, match=r"^'tanner': no such .* table; there is (brush-foundation|bayley-pinneau)$"):
         find("tanner")
+
+
+def test_a_sex_that_a_table_has_not_is_refused() -> None:
+    check_sex("F", ("F",), "of girls")
+    with pytest.raises(InputError, match=r"^sex 'M': the table of girls has F$"):
+        check_sex("M", ("F",), "of girls")
 
 
 def test_the_examples_in_the_docstrings() -> None:

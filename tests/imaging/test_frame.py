@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from boneage_roi.imaging.frame import hand_frame
+from boneage_roi.imaging.frame import frame_map, hand_frame, is_inverted, magnification
 from boneage_roi.values import HandMask, Radiograph
 
 SIZE = (512, 416)
@@ -114,3 +114,173 @@ def test_landmarks_alone_give_a_frame_when_the_mask_is_elsewhere() -> None:
     wrist = placed(frame.to_frame, np.array([mask.wrist]))[0]
     assert 0 < wrist[0] < SIZE[1]
     assert 0 < wrist[1] < SIZE[0]
+
+
+def upright_mask(hand: tuple[int, int, int, int], shape: tuple[int, int] = SHAPE, **changes: object) -> HandMask:
+    """A hand that fills a rectangle (xmin, ymin, xmax, ymax); the wrist is at (320, 420), the axis 100 pixels up."""
+    mask = np.zeros(shape, bool)
+    mask[hand[1] : hand[3] + 1, hand[0] : hand[2] + 1] = True
+    places = {"wrist": (320.0, 420.0), "middle_mcp": (320.0, 320.0)} | changes
+    return HandMask(mask, confidence=1.0, **places)  # type: ignore[arg-type]
+
+
+def edges(mask: HandMask, corners: list[tuple[float, float]], size: tuple[int, int] = SIZE) -> NDArray[np.float64]:
+    return placed(frame_map(mask, size), np.array(corners, float))
+
+
+def test_a_high_hand_fills_the_frame_from_4_percent_below_its_top() -> None:
+    """To as much above its lower edge, where the forearm ends 0.75 of the axis below the wrist."""
+    high = upright_mask((250, 170, 370, 600))
+    (left, top), (right, bottom) = edges(high, [(250, 170), (370, 495)])
+    assert top == pytest.approx(0.04 * SIZE[0] - 0.5)
+    assert bottom == pytest.approx(0.96 * SIZE[0] - 0.5)
+    assert left + right == pytest.approx(SIZE[1] - 1)
+    assert magnification(frame_map(high, SIZE)) == pytest.approx(0.92 * SIZE[0] / (495 - 170))
+
+
+def test_a_wide_hand_fills_the_frame_from_side_to_side() -> None:
+    wide = upright_mask((100, 300, 560, 600))
+    (left, top), (right, bottom) = edges(wide, [(100, 300), (560, 495)])
+    assert (left, right) == (pytest.approx(0.04 * SIZE[1] - 0.5), pytest.approx(0.96 * SIZE[1] - 0.5))
+    assert top + bottom == pytest.approx(SIZE[0] - 1)
+
+
+def test_what_is_farther_than_three_axes_from_the_wrist_is_no_hand() -> None:
+    hand = (250, 170, 370, 600)
+    alone = frame_map(upright_mask(hand), SIZE)
+    for x, counts in ((20, False), (24, True)):  # the other hand's fingertip, 300.x and 297 pixels off
+        mask = upright_mask(hand)
+        mask.pixels[400:406, x] = True
+        assert np.allclose(frame_map(mask, SIZE), alone) != counts
+
+
+def test_without_a_mask_the_frame_holds_a_usual_hand() -> None:
+    """0.9 of the axis to each side, 2.2 above the wrist."""
+    none = upright_mask((0, 0, -1, -1))
+    (_, top), (_, bottom) = edges(none, [(320, 200), (320, 495)])
+    assert top == pytest.approx(0.04 * SIZE[0] - 0.5)
+    assert bottom == pytest.approx(0.96 * SIZE[0] - 0.5)
+    (left, _), (right, _) = edges(none, [(230, 300), (410, 300)], (512, 200))
+    assert (left, right) == (pytest.approx(0.04 * 200 - 0.5), pytest.approx(0.96 * 200 - 0.5))
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.4])
+@pytest.mark.parametrize("hand", [(250, 170, 370, 600), (320, 300, 320, 600), (0, 0, -1, -1)])
+@pytest.mark.filterwarnings("error")
+def test_landmarks_on_one_point_give_an_upright_frame(hand: tuple[int, int, int, int], apart: float) -> None:
+    mask = upright_mask(hand, middle_mcp=(320.0 + apart, 420.0))
+    frame = hand_frame(Radiograph(np.ones(SHAPE, np.float32)), mask, SIZE)
+    assert np.isfinite(frame.to_frame).all()
+    (x, y), (_, above), (right, _) = placed(frame.to_frame, np.array([[320.0, 420], [320, 419], [321, 420]]))
+    assert above < y
+    assert right > x
+
+
+def test_what_is_fine_in_a_large_radiograph_is_averaged_and_no_pattern() -> None:
+    """Columns of light and dark, narrower or wider than a pixel of the frame; above and below them light and dark."""
+    mask = upright_mask((100, 40, 1200, 1300), (1400, 1280), wrist=(640.0, 900.0), middle_mcp=(640.0, 600.0))
+    spread = {}
+    for every in (2, 40):
+        pixels = np.zeros((1400, 1280), np.float32)
+        pixels[:300] = 1
+        pixels[300:900, np.arange(1280) % every < every // 2] = 1
+        frame = hand_frame(Radiograph(pixels), mask, SIZE)
+        (left, top), (right, bottom) = placed(frame.to_frame, np.array([[300.0, 350], [900, 850]])).astype(int)
+        spread[every] = frame.pixels[top:bottom, left:right].std()
+    assert spread[2] < 8
+    assert spread[40] > 50
+
+
+def test_a_small_radiograph_is_not_blurred() -> None:
+    pixels = np.zeros(SHAPE, np.float32)
+    pixels[:, 320:] = 1
+    row = hand_frame(Radiograph(pixels), upright_mask((250, 170, 370, 600)), SIZE).pixels[250].astype(int)
+    between = (row > row.min() + 5) & (row < row.max() - 5)
+    assert between.sum() <= 2
+
+
+def ringed(hand: float, ring: float, beyond: float, width: int, side: int = 240) -> tuple[np.ndarray, np.ndarray]:
+    """A square hand, a ring of so many pixels around it, and what lies beyond."""
+    pixels, mask = np.full((side, side), beyond, np.float32), np.zeros((side, side), bool)
+    first, last = side // 4, 3 * side // 4
+    pixels[first - width : last + width, first - width : last + width] = ring
+    pixels[first:last, first:last] = hand
+    mask[first:last, first:last] = True
+    return pixels, mask
+
+
+@pytest.mark.parametrize(
+    ("greys", "width", "side", "dark_on_bright"),
+    [
+        ((0.5, 0.2, 0.9), 6, 240, False),  # 240 // 24 pixels are looked at, half of them on each side
+        ((0.5, 0.9, 0.2), 6, 240, True),
+        ((0.5, 0.2, 0.9), 2, 240, True),
+        ((0.5, 0.5, 0.5), 6, 240, False),
+        ((0.5, 0.9, 0.2), 1, 40, True),  # of a small frame one pixel
+        ((0.5, 0.2, 0.9), 1, 40, False),
+    ],
+)
+def test_dark_on_bright_is_known_by_what_lies_just_around_the_hand(
+    greys: tuple[float, float, float], width: int, side: int, dark_on_bright: bool
+) -> None:
+    assert is_inverted(*ringed(*greys, width, side)) == dark_on_bright
+
+
+def test_without_hand_or_surroundings_nothing_is_turned() -> None:
+    pixels = np.linspace(0, 1, 2500, dtype=np.float32).reshape(50, 50)
+    assert not is_inverted(pixels, np.zeros((50, 50), bool))
+    assert not is_inverted(pixels, np.ones((50, 50), bool))
+
+
+def test_what_lies_beside_a_turned_radiograph_stays_black() -> None:
+    """The hand fills the radiograph, so that the frame reaches beyond it."""
+    pixels = np.full((400, 300), 0.2, np.float32)
+    pixels[:, :20] = pixels[:, 280:] = pixels[:20] = 0.9
+    pixels[100:300, 100:200] = 0.1
+    mask = upright_mask((20, 20, 279, 399), (400, 300), wrist=(150.0, 330.0), middle_mcp=(150.0, 180.0))
+    frame = hand_frame(Radiograph(pixels), mask, SIZE)
+    assert frame.inverted
+    outside = placed(frame.to_frame, np.array([[150.0, 410.0]]))[0].astype(int)
+    assert outside[1] < SIZE[0]
+    assert frame.pixels[outside[1], outside[0]] == 0
+
+
+def graded(values: np.ndarray) -> NDArray[np.uint8]:
+    """What becomes of a hand that has these greys from left to right, on black."""
+    pixels = np.zeros(SHAPE, np.float32)
+    mask = upright_mask((120, 170, 520, 600))
+    pixels[:, 120:521] = np.interp(np.linspace(0, 1, 401), np.linspace(0, 1, len(values)), values)
+    pixels[~mask.pixels] = 0
+    frame = hand_frame(Radiograph(pixels), mask, SIZE)
+    (left, top), (right, bottom) = placed(frame.to_frame, np.array([[121.0, 180], [519, 590]])).astype(int)
+    return frame.pixels[top + 1 : min(bottom, SIZE[0]), left + 1 : right]
+
+
+def test_the_median_of_every_hand_becomes_one_grey() -> None:
+    """0.55, between a little below the darkest percent and the brightest half percent."""
+    for power in (0.7, 1.0, 1.8):
+        assert np.median(graded(np.linspace(0.2, 0.9, 997) ** power)) == pytest.approx(0.55 * 255, abs=3)
+
+
+def test_the_brightest_half_percent_is_white_and_the_darkest_percent_is_not_black() -> None:
+    seen = graded(np.linspace(0.2, 0.9, 997))
+    assert seen.max() >= 252
+    assert (seen >= 248).mean() < 0.03
+    middle = (0.5 + 0.15) / 1.15
+    gamma = np.log(0.55) / np.log(middle)
+    assert np.percentile(seen, 1) == pytest.approx(255 * (0.15 / 1.15) ** gamma, abs=4)
+
+
+@pytest.mark.parametrize(("values", "gamma"), [([0.5] * 9 + [0.51, 0.9], 0.4), ([0.9] * 30 + [0.89, 0.1], 3.0)])
+def test_the_curve_is_bent_only_so_far(values: list[float], gamma: float) -> None:
+    middle = 0.15 / 1.15 if gamma < 1 else 1.0
+    expected = 255 * middle**gamma
+    assert np.median(graded(np.array(values))) == pytest.approx(expected, abs=6)
+
+
+def test_a_hand_of_one_grey_and_one_of_few_pixels_give_a_frame() -> None:
+    flat = hand_frame(Radiograph(np.full(SHAPE, 0.5, np.float32)), upright_mask((250, 170, 370, 600)), SIZE)
+    assert len(np.unique(flat.pixels)) <= 2
+    ramp = np.tile(np.linspace(0.2, 1, SHAPE[1], dtype=np.float32), (SHAPE[0], 1))
+    few = hand_frame(Radiograph(ramp), upright_mask((320, 300, 321, 301)), SIZE).pixels
+    assert np.ptp(few[200:300].astype(int)) > 60  # contrast of the whole frame, not of four pixels

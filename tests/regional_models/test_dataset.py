@@ -1,5 +1,6 @@
 """Augmentation of a hand's crops."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -73,3 +74,88 @@ def test_hands_of_a_wrong_aspect_are_wider_or_higher_in_crop_and_place_alike() -
         assert seen == pytest.approx(float(places[0, 2] / places[0, 3]), rel=0.12)
     ratios = [float(hands[0][2][0, 2] / hands[0][2][0, 3]) for _ in range(100)]
     assert 0.1 < float(np.std(np.log(ratios))) < 0.4
+
+
+def test_nothing_is_changed_that_was_not_asked_for() -> None:
+    hands = RegionDataset(dataset(0).samples, SIZE, 2, seed=0)
+    middle = hands.samples[0].crops.pixels[0, 5:45, 4:36].astype(np.float32) / 255
+    for crops, _, places, *_ in (hands[0] for _ in range(20)):
+        assert crops.shape == (2, 1, *SIZE)
+        assert np.array_equal(crops[0, 0], middle)
+        assert not crops[1].any()  # there is no second crop
+        np.testing.assert_allclose(places, [[0.3, 0.5, 0.2, 0.2], [0, 0, 0, 0]], rtol=1e-6)
+
+
+def test_the_same_numbers_draw_the_same_and_others_draw_others() -> None:
+    """So that a training that is resumed sees what it would have seen."""
+
+    def drawn(seed: int, *numbers: int) -> list[float]:
+        hands = RegionDataset(dataset(1).samples, SIZE, 2, seed=seed, augmentation=1)
+        for _ in range(seed):
+            _ = hands[0]
+        hands.reseed(*numbers)
+        return [float(hands[0][0].sum()) for _ in range(3)]
+
+    assert drawn(3, 1, 2) == drawn(3, 1, 2)
+    assert len({tuple(drawn(*numbers)) for numbers in ((3, 1, 2), (3, 1, 3), (3, 2, 2), (4, 1, 2))}) == 4
+
+
+LARGE = (160, 128)
+CENTRE, RIGHT, BELOW = (79.5, 99.5), (115.5, 99.5), (79.5, 135.5)
+
+
+def discs() -> RegionDataset:
+    """A crop with three discs: in the middle, and 36 pixels to the right of it and below it; augmented in full."""
+    picture = np.zeros((200, 160), np.uint8)
+    for (x, y), radius in zip((CENTRE, RIGHT, BELOW), (14, 10, 6), strict=True):
+        rows, columns = np.indices(picture.shape)
+        picture[np.hypot(columns - x, rows - y) <= radius] = 255
+    crops = Crops(picture[None], np.array([[0.3, 0.5, 0.2, 0.2]], np.float32), 0.9)
+    return RegionDataset([RegionSample(crops, 120.0, 1.0)], LARGE, 1, seed=1, augmentation=1)
+
+
+def seen(hands: RegionDataset, count: int) -> list[tuple[bool, np.ndarray, np.ndarray]]:
+    """Of each view whether it is mirrored, where its middle disc lies from the middle, and the map's linear part."""
+    views = []
+    for crops, _, places, *_ in (hands[0] for _ in range(count)):
+        _, _, stats, centres = cv2.connectedComponentsWithStats((crops[0, 0].numpy() > 0.5).astype(np.uint8))
+        largest = np.argsort(-stats[1:, cv2.CC_STAT_AREA])[:3] + 1
+        middle, right, below = centres[largest]
+        linear = np.column_stack([right - middle, below - middle]) / 36
+        views.append((float(places[0, 0]) > 0.5, middle - (np.array(LARGE[::-1]) - 1) / 2, linear))
+    return views
+
+
+def test_augmentation_reaches_as_far_as_it_says_and_no_farther() -> None:
+    """15 degrees either way, 18 % larger or smaller, moved by 6 % of the shorter side; mirrored half of the time."""
+    views = seen(discs(), 400)
+    assert 0.4 < np.mean([mirrored for mirrored, _, _ in views]) < 0.6
+    angles, scales = [], []
+    for mirrored, _, linear in views:
+        across, down = linear.T
+        assert abs(float(across @ down)) < 0.06  # nothing is sheared
+        assert np.linalg.norm(across) == pytest.approx(float(np.linalg.norm(down)), abs=0.05)
+        assert (np.linalg.det(linear) < 0) == mirrored
+        angles.append(np.degrees(np.arctan2(down[0], down[1])))
+        scales.append(np.sqrt(abs(np.linalg.det(linear))))
+    assert 13.5 < max(angles) < 15.6
+    assert -15.6 < min(angles) < -13.5
+    assert 1.15 < max(scales) < 1.2
+    assert 1 / 1.2 < min(scales) < 1 / 1.15
+    shifts = np.array([shift for _, shift, _ in views])
+    np.testing.assert_allclose(shifts.max(axis=0), 0.06 * 128, atol=0.6)
+    np.testing.assert_allclose(shifts.min(axis=0), -0.06 * 128, atol=0.6)
+
+
+def test_a_mirrored_crop_is_moved_no_more_to_one_side() -> None:
+    views = seen(discs(), 400)
+    for flag in (False, True):
+        assert abs(float(np.mean([shift for mirrored, shift, _ in views if mirrored == flag], axis=0)[0])) < 1
+
+
+def test_greys_change_by_up_to_eight_tenths_of_the_full_strength() -> None:
+    hands = discs()
+    hands.samples[0].crops.pixels[:] = 128
+    greys = [float(hands[0][0][0, 0, 60:100, 50:80].mean()) for _ in range(400)]
+    assert 0.27 < min(greys) < 0.38
+    assert 0.62 < max(greys) < 0.73
