@@ -15,6 +15,7 @@ import select
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections import Counter
 from importlib.util import find_spec
@@ -22,6 +23,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from boneage_roi.pipeline import BoneAgeReader
+from boneage_roi.pipeline.batch import predict_files
+from boneage_roi.pipeline.inputs import Item
 
 SOURCES = ("pillow", "imageio", "scikit-image", "tifffile", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg")
 INSTALLED = ("pydicom", "data_store", "ljdata", "skimage")
@@ -40,24 +45,6 @@ PATIENCE = 10 * SECONDS
 
 TRACEBACK = re.compile(r": \w*(Error|Exception|Warning|error): |Traceback|cv::|OpenCV\(")
 
-WORKER = """
-import json, sys, time
-from boneage_roi.pipeline import BoneAgeReader
-from boneage_roi.pipeline.batch import predict_files
-from boneage_roi.pipeline.inputs import Item
-reader = BoneAgeReader(tta=False)
-print(json.dumps({"ready": True}), flush=True)
-for line in sys.stdin:
-    try: open("/proc/self/clear_refs", "w").write("5")
-    except OSError: pass
-    begun = time.process_time()
-    (outcome,) = predict_files(reader, [Item(json.loads(line))], sex="F")
-    status = open("/proc/self/status").read() if sys.platform == "linux" else "VmHWM: 0 kB"
-    peak = int(status.split("VmHWM:")[1].split()[0]) // 1024
-    answer = {"status": outcome.status, "message": outcome.message, "megabytes": peak}
-    print(json.dumps(answer | {"seconds": time.process_time() - begun}), flush=True)
-"""
-
 
 def main(folder: Path, fetch: Annotated[bool, typer.Option(help="Download the sources first.")] = False) -> None:
     """Read every image and say what became of them; exit 1 when one of the promises is broken.
@@ -67,7 +54,7 @@ def main(folder: Path, fetch: Annotated[bool, typer.Option(help="Download the so
     """
     if fetch:
         download(folder)
-    files = sorted({*images(folder), *(path for name in INSTALLED for path in installed(name))})
+    files = sorted({*images(folder.resolve()), *(path for name in INSTALLED for path in installed(name))})
     print(f"{len(files)} files", file=sys.stderr)
     counts: Counter[str] = Counter()
     broken = []
@@ -103,14 +90,35 @@ def main(folder: Path, fetch: Annotated[bool, typer.Option(help="Download the so
     sys.exit(bool(broken))
 
 
+def work() -> None:
+    """Read the images whose paths come in, and say of each what became of it and what that took."""
+    reader = BoneAgeReader(tta=False)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        if sys.platform == "linux":
+            Path("/proc/self/clear_refs").write_text("5")  # the peak of the memory begins anew
+        begun = time.process_time()
+        (outcome,) = predict_files(reader, [Item(json.loads(line), sex="F")])
+        seconds = time.process_time() - begun
+        status = Path("/proc/self/status").read_text() if sys.platform == "linux" else "VmHWM: 0 kB"
+        peak = int(status.split("VmHWM:")[1].split()[0]) // 1024
+        answer = {"status": outcome.status, "message": outcome.message, "megabytes": peak, "seconds": seconds}
+        print(json.dumps(answer), flush=True)
+
+
 def start() -> "subprocess.Popen[str]":
-    """A process that reads images, one a line, with a hard limit on its memory."""
+    """A process that reads images, one a line, and leaves no picture of its memory when it dies."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-    words = [sys.executable, "-c", WORKER]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    words = [sys.executable, "-c", "from benchmarks.corpus import work; work()"]
+    pipes: dict[str, Any] = {
+        "cwd": Path(__file__).parents[1],
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+    }
     worker = subprocess.Popen(words, text=True, preexec_fn=limit, **pipes)
     assert worker.stdout is not None
     worker.stdout.readline()

@@ -26,7 +26,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from boneage_roi.errors import InputError
 from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.values import BoneAge
 
@@ -51,10 +55,21 @@ class Tried:
             self.lost.append("; ".join(faults))
 
 
-def main(kills: int = 50, predictions: int = 500, limits: int = 12, seed: int = 0, train: bool = False) -> None:
+PARTS = ("kills", "disks", "pipes", "threads", "long")
+
+
+def main(
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PARTS)}; all when none is given.")] = None,
+    kills: int = 50,
+    predictions: int = 500,
+    limits: int = 12,
+    seed: int = 0,
+    train: bool = False,
+) -> None:
     """Try every fault.
 
     Args:
+        parts: which faults; several processes can share them.
         kills: SIGKILLs at random moments, shared out among the commands.
         predictions: in one process.
         limits: sizes at which the disk is full.
@@ -65,11 +80,9 @@ def main(kills: int = 50, predictions: int = 500, limits: int = 12, seed: int = 
         place = Path(name)
         hands = place / "hands"
         shutil.copytree(EXAMPLES, hands, ignore=shutil.ignore_patterns("*.py", "*.md"))
-        tried_commands = [*commands(hands), *(training_commands(place) if train else [])]
-        share = -(-kills // len(tried_commands))
-        tried = [killed(command, hands, share, random.Random(seed)) for command in tried_commands]
-        tried += [full(command, hands, limits) for command in commands(hands)]
-        tried += [piped(hands), threads(hands), long_process(hands, predictions)]
+        tried = []
+        for part in parts or PARTS:
+            tried += trials(part, place, hands, kills, predictions, limits, seed, train)
     print("| fault | tried | survived | lost |\n|---|---|---|---|")
     for one in tried:
         print(f"| {one.name} | {one.times} | {one.times - len(one.lost)} | {len(one.lost)} |")
@@ -77,6 +90,26 @@ def main(kills: int = 50, predictions: int = 500, limits: int = 12, seed: int = 
         for what in one.lost:
             print(f"{one.name}: {what}")
     sys.exit(any(one.lost for one in tried))
+
+
+def trials(
+    part: str, place: Path, hands: Path, kills: int, predictions: int, limits: int, seed: int, train: bool
+) -> list[Tried]:
+    """One part of the faults; see :func:`main`."""
+    match part:
+        case "kills":
+            tried_commands = [*commands(hands), *(training_commands(place) if train else [])]
+            share = -(-kills // len(tried_commands))
+            return [killed(command, hands, share, random.Random(seed)) for command in tried_commands]
+        case "disks":
+            return [full(command, hands, limits) for command in commands(hands)]
+        case "pipes":
+            return [piped(hands)]
+        case "threads":
+            return [threads(hands)]
+        case "long":
+            return [long_process(hands, predictions)]
+    raise InputError(f"{part}: not among the faults; known are {', '.join(PARTS)}")
 
 
 @dataclass(frozen=True)
@@ -103,11 +136,28 @@ def commands(hands: Path) -> list[Command]:
     ]
 
 
+PRESET = """
+name: faults
+start: default
+start_regions: false
+segmenter: {size: 256}
+detector: {size: 256}
+frame_size: [512, 416]
+views: [{}]
+regions:
+  hand: {size: [40, 32], margin: 0.0, stages: 3, weights: none, batch: 8, rounds: [{epochs: 2}, {epochs: 2}]}
+  carpal: {size: [32, 32], stages: 3, weights: none, batch: 8, rounds: [{epochs: 2}]}
+fusion: {folds: 2, epochs: 3}
+"""
+"""Segmenter and detector of the shipped bundle, and networks that learn next to nothing."""
+
+
 def training_commands(place: Path) -> list[Command]:
     """A training of seconds on demo data, and the export of a run that was trained before."""
     data, run_folder, trained = place / "demo", place / "trained-anew", place / "trained"
-    subprocess.run([*RUN, "demo", str(data), "--examples", str(EXAMPLES), "--copies", "2"], check=True)
-    words = ("train", str(data / "hands.csv"), "--preset", "demo", "--run")
+    (place / "faults.yaml").write_text(PRESET)
+    subprocess.run([*RUN, "demo", str(data), "--examples", str(EXAMPLES), "--copies", "3"], check=True)
+    words = ("train", str(data / "hands.csv"), "--preset", str(place / "faults.yaml"), "--run")
     subprocess.run([*RUN, *words, str(trained)], check=True)
     return [
         Command("train", (*words, str(run_folder)), run_folder, "bundle"),
@@ -117,6 +167,7 @@ def training_commands(place: Path) -> list[Command]:
 
 def killed(command: Command, hands: Path, times: int, moments: random.Random) -> Tried:
     """SIGKILL at random moments; what was there stays whole, and the same command goes on to the same result."""
+    print(f"killing {command.name}", file=sys.stderr, flush=True)
     tried = Tried(f"`{command.name}` killed")
     before = digests(hands)
     shutil.rmtree(command.out, ignore_errors=True)

@@ -9,12 +9,12 @@ True
 Every name is imported when it is first used, so that importing the package costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.2.0"
 
+TYPE_CHECKING = False  # known to type checkers by its name: `typing` takes longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from boneage_roi.errors import InputError, RejectedError
     from boneage_roi.explain import explain
     from boneage_roi.growth.finding import Finding
@@ -72,9 +72,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'boneage_roi' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(f"boneage_roi.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -1,15 +1,18 @@
 """The ``boneage-roi`` command: parses, calls, prints.
 
 Heavy modules are imported inside the commands, so that ``--help`` and ``--version`` answer at once; this one imports
-next to nothing, so that Ctrl-C and closed streams are dealt with from the first moment.
+nothing that Python has not imported itself, so that Ctrl-C and closed streams are dealt with from the first moment.
 """
 
 import os
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False  # `typing` takes longer than all else here
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Entry point: every mistake of the user is one line on stderr and exit code 2."""
     try:
         _open_streams()

@@ -120,13 +120,18 @@ def enough(region: str) -> int:
 
 
 def found_shares(run: Run, detector: Detector) -> dict[str, Any]:
-    """Per region, the share of all ``test`` hands on which it was found: one, 4 of 5 digits, 14 of 16 growth plates."""
+    """Per region, the share of all ``test`` hands on which it was found: one, 4 of 5 digits, 14 of 16 growth plates.
+
+    Without hands in ``test`` there are no shares.
+    """
     frames, hands = FrameCache(run), run.manifest
     test = hands.id[(hands.split == "test") & hands.id.isin(frames.table.index)]
     counts = []
     for key in test:
         boxes = detector(frames[key])
         counts.append({region: sum(box.region == region for box in boxes) for region in detector.regions})
+    if not counts:
+        return {"hands": 0}
     table = pd.DataFrame(counts)
     shares = {
         region: {

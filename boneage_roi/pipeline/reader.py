@@ -26,6 +26,9 @@ from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograp
 
 ASPECTS = ("auto", "as-is")
 
+MOST_YEARS, SCHOOL_AGE = 20, 36
+"""An age of so few months, beside a bone age that is surely above so many, was meant in years."""
+
 
 def load(
     bundle: Bundle | str | Path | None = None,
@@ -252,10 +255,17 @@ class BoneAgeReader:
         late = self._gate.judge({"disagreement": disagreement(readings), "upper": upper})
         if late.rejections:
             raise RejectedError(radiograph.source, late.rejections)
-        flags = (*warnings, *late.warnings)
+        flags = (*warnings, *late.warnings, *_in_years(radiograph.chronological_age, lower))
         name = self.bundle.manifest.name
         bones = read_bones(self.readers, self._scales, analysis.frame, analysis.boxes, sex)
         return BoneAge(months, lower, upper, sex, readings, name, flags, radiograph.chronological_age, bones)
+
+
+def _in_years(chronological_age: float | None, lower: float) -> tuple[str, ...]:
+    """What to tell of an age in months that can only be meant in years: no infant's hand reads like that of a pupil."""
+    if chronological_age is None or chronological_age > MOST_YEARS or lower < SCHOOL_AGE:
+        return ()
+    return (f"chronological age of {chronological_age:g} months: is it in years?",)
 
 
 def _squashed(wide: float) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from boneage_roi.datasets.manifest import read_dataset, read_manifest
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.csv import csv_header, csv_text
 from boneage_roi.pipeline.inputs import list_inputs, read_table
+from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.quality.gate import WORDINGS
+from tests.bundles import EXAMPLES, needs_bundle
 
 TEXT = "path,sex,boneage\nRöntgen 1.png,M,120.5\nb.png,F,60\n"
 SAVED = {
@@ -23,6 +25,11 @@ SAVED = {
     "Excel's hint": b"sep=;\r\n" + TEXT.replace(",", ";").replace("\n", "\r\n").encode(),
     "quoted headings": TEXT.replace("path,sex,boneage", '"path","sex","boneage"').encode(),
 }
+
+
+@pytest.fixture(scope="module")
+def reader() -> BoneAgeReader:
+    return BoneAgeReader(tta=False)
 
 
 @pytest.mark.parametrize("saved", SAVED)
@@ -83,6 +90,15 @@ def test_18_13_ages_in_years_are_refused_with_a_hint(tmp_path: Path, image: Call
         assert read(write(f"{name}_months", 10, 17.5, 3))[name].tolist() == [10, 17.5, 3]
         assert read(write(name, 10, 17.5, 30))[name].tolist() == [10, 17.5, 30]
     assert read_table(write(name, 10, 17.5, 3))[name].tolist() == [10, 17.5, 3]  # where nothing rests on it
+
+
+@needs_bundle
+@pytest.mark.parametrize(("age", "flagged"), [(10, True), (20, True), (21, False), (120, False), (None, False)])
+def test_18_13_a_chronological_age_in_years_is_flagged(reader: BoneAgeReader, age: float | None, flagged: bool) -> None:
+    """One age alone tells nothing; beside the bone age of a school child it does."""
+    read = reader.predict(EXAMPLES / "girl-10y.png", sex="F", chronological_age=age)
+    said = [flag for flag in read.flags if "chronological age" in flag]
+    assert said == ([f"chronological age of {age} months: is it in years?"] if flagged else [])
 
 
 def test_18_13_an_age_with_two_units_is_refused(tmp_path: Path) -> None:

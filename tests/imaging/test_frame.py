@@ -52,6 +52,10 @@ def test_hand_is_upright_and_wholly_inside(angle: float) -> None:
     assert (hand < [SIZE[1], SIZE[0]]).all()
 
 
+def test_frames_are_512_by_416_unless_told_otherwise() -> None:
+    assert hand_frame(*drawn_hand(0)).pixels.shape == (512, 416)
+
+
 @pytest.mark.parametrize("angle", ANGLES)
 def test_aspect_is_kept_and_nothing_is_mirrored(angle: float) -> None:
     linear = hand_frame(*drawn_hand(angle), SIZE).to_frame[:, :2]
@@ -171,16 +175,18 @@ def test_landmarks_on_one_point_give_an_upright_frame(hand: tuple[int, int, int,
     mask = upright_mask(hand, middle_mcp=(320.0 + apart, 420.0))
     frame = hand_frame(Radiograph(np.ones(SHAPE, np.float32)), mask, SIZE)
     assert np.isfinite(frame.to_frame).all()
-    (x, y), (_, above), (right, _) = placed(frame.to_frame, np.array([[320.0, 420], [320, 419], [321, 420]]))
-    assert above < y
-    assert right > x
+    (x, y), above, right = placed(frame.to_frame, np.array([[320.0, 420], [320, 419], [321, 420]]))
+    assert above[0] == pytest.approx(x)
+    assert above[1] < y
+    assert right[0] > x
+    assert right[1] == pytest.approx(y)
 
 
 def test_what_is_fine_in_a_large_radiograph_is_averaged_and_no_pattern() -> None:
     """Columns of light and dark, narrower or wider than a pixel of the frame; above and below them light and dark."""
     mask = upright_mask((100, 40, 1200, 1300), (1400, 1280), wrist=(640.0, 900.0), middle_mcp=(640.0, 600.0))
     spread = {}
-    for every in (2, 40):
+    for every in (2, 8, 40):
         pixels = np.zeros((1400, 1280), np.float32)
         pixels[:300] = 1
         pixels[300:900, np.arange(1280) % every < every // 2] = 1
@@ -188,6 +194,7 @@ def test_what_is_fine_in_a_large_radiograph_is_averaged_and_no_pattern() -> None
         (left, top), (right, bottom) = placed(frame.to_frame, np.array([[300.0, 350], [900, 850]])).astype(int)
         spread[every] = frame.pixels[top:bottom, left:right].std()
     assert spread[2] < 8
+    assert spread[8] > 25  # not blurred more than needs be
     assert spread[40] > 50
 
 
@@ -200,8 +207,8 @@ def test_a_small_radiograph_is_not_blurred() -> None:
 
 
 def ringed(hand: float, ring: float, beyond: float, width: int, side: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """A square hand, a ring of so many pixels around it, and what lies beyond."""
-    pixels, mask = np.full((side, side), beyond, np.float32), np.zeros((side, side), bool)
+    """A square hand, a ring of so many pixels around it, and what lies beyond; the picture is twice as wide as high."""
+    pixels, mask = np.full((side, 2 * side), beyond, np.float32), np.zeros((side, 2 * side), bool)
     first, last = side // 4, 3 * side // 4
     pixels[first - width : last + width, first - width : last + width] = ring
     pixels[first:last, first:last] = hand
@@ -271,11 +278,29 @@ def test_the_brightest_half_percent_is_white_and_the_darkest_percent_is_not_blac
     assert np.percentile(seen, 1) == pytest.approx(255 * (0.15 / 1.15) ** gamma, abs=4)
 
 
-@pytest.mark.parametrize(("values", "gamma"), [([0.5] * 9 + [0.51, 0.9], 0.4), ([0.9] * 30 + [0.89, 0.1], 3.0)])
-def test_the_curve_is_bent_only_so_far(values: list[float], gamma: float) -> None:
-    middle = 0.15 / 1.15 if gamma < 1 else 1.0
-    expected = 255 * middle**gamma
-    assert np.median(graded(np.array(values))) == pytest.approx(expected, abs=6)
+def test_the_curve_is_bent_only_so_far() -> None:
+    """The median lies at 0.13 or at 0.92 of the span, and would become 0.55 with gammas of 0.3 and 7.5."""
+    dark, bright = [0.5] * 90 + [0.9] * 10, [0.1] * 4 + [0.83] * 90 + [0.9] * 6
+    assert np.median(graded(np.array(dark))) == pytest.approx(255 * (0.15 / 1.15) ** 0.4, abs=3)
+    assert np.median(graded(np.array(bright))) == pytest.approx(255 * (0.85 / 0.92) ** 3, abs=3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_hand_that_is_nearly_all_of_its_brightest_grey_is_bent_no_more() -> None:
+    seen = graded(np.array([0.1] * 3 + [0.9] * 97))
+    assert np.median(seen) == 255
+    assert seen.min() < 5  # the dark is darker still
+
+
+def test_what_is_brighter_than_the_hand_is_white() -> None:
+    """A letter of lead beside it."""
+    pixels = np.full(SHAPE, 0.1, np.float32)
+    mask = upright_mask((250, 170, 370, 600))
+    pixels[mask.pixels] = np.resize(np.linspace(0.2, 0.5, 121), mask.pixels.sum())
+    pixels[300:340, 385:400] = 1
+    frame = hand_frame(Radiograph(pixels), mask, SIZE)
+    x, y = placed(frame.to_frame, np.array([[392.0, 320.0]]))[0].astype(int)
+    assert frame.pixels[y, x] == 255
 
 
 def test_a_hand_of_one_grey_and_one_of_few_pixels_give_a_frame() -> None:

@@ -100,7 +100,7 @@ def test_every_flag_is_translated() -> None:
         reason.format(3, limit=3) for name, (_, reason) in WORDINGS.items() if name not in ("likeness", "second_hand")
     ]
     flags += ["sex unknown: 86 months if female, 109 if male", "carpal not found", "inverted"]
-    flags += ["looks 1.25 times too wide: aspect ratio restored"]
+    flags += ["chronological age of 10.5 months: is it in years?", "looks 1.25 times too wide: aspect ratio restored"]
     words = Words("de")
     assert [flag for flag in flags if words.flag(flag) == flag] == []
     assert words.flag("carpal not found") == "Nicht gefunden: Handwurzel."

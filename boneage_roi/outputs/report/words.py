@@ -25,6 +25,7 @@ _FLAGS = (
     (r"regions disagree \(standard deviation (?P<n>[\d.]+) months\)", "disagree"),
     (r"nearly or fully mature.*", "mature"),
     (r"inverted", "inverted"),
+    (r"chronological age of (?P<n>[\d.]+) months: is it in years\?", "years"),
     (r".*: aspect ratio restored", "aspect"),
     (r"(?P<region>[a-z-]+) not found", "notfound"),
 )

@@ -22,6 +22,7 @@ const KNOWN = [
   [/^nearly or fully mature/, "mature", []],
   [/aspect ratio restored$/, "aspect", []],
   [/^inverted$/, "inverted", []],
+  [/^chronological age of ([\d.]+) months: is it in years/, "years", ["n"]],
   [/^none of the regions/, "noregions", []],
   [/^([a-z-]+) not found$/, "notfound", ["region"]],
 ];
