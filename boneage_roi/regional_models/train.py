@@ -153,14 +153,16 @@ class RegionTraining(lightning.LightningModule):
 
 
 def measure(network: RegionNetwork, dataset: RegionDataset, grid: AgeGrid = MONTHLY) -> dict[str, Any]:
-    """Mean absolute error in months over a data set without augmentation."""
+    """Mean absolute error in months over a data set without augmentation; of no hands there is none."""
+    if not len(dataset):
+        return {"hands": 0}
     network.eval()
     months, errors = torch.from_numpy(grid.months), []
     with torch.no_grad():
         for crops, present, places, sex, ages in DataLoader(dataset, 32):
             distribution, _ = network(crops, present, places, sex)
             errors.append((distribution @ months - ages).abs())
-    error: NDArray[np.float32] = torch.cat(errors).numpy() if errors else np.zeros(0, np.float32)
+    error: NDArray[np.float32] = torch.cat(errors).numpy()
     return {"hands": len(error), "mae": round(float(error.mean()), 3)}
 
 

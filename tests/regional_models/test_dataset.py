@@ -83,7 +83,7 @@ def test_nothing_is_changed_that_was_not_asked_for() -> None:
         assert crops.shape == (2, 1, *SIZE)
         assert np.array_equal(crops[0, 0], middle)
         assert not crops[1].any()  # there is no second crop
-        np.testing.assert_allclose(places, [[0.3, 0.5, 0.2, 0.2], [0, 0, 0, 0]], rtol=1e-6)
+        np.testing.assert_allclose(places, np.array([[0.3, 0.5, 0.2, 0.2], [0.0, 0, 0, 0]]), rtol=1e-6)
 
 
 def test_the_same_numbers_draw_the_same_and_others_draw_others() -> None:
