@@ -93,7 +93,7 @@ def ages(run: Run, limit: int, seed: int, write: Path | None) -> None:
     frames = np.load(frames_file(run), mmap_mode="r")
     bundle = Bundle.load(run.bundle)
     reader, plain = BoneAgeReader(bundle, threads=1), BoneAgeReader(bundle, tta=False, threads=1)
-    finder = Detector(bundle.path / "detector.onnx", detected(run.config.regions), Execution(1))
+    finder = Detector(bundle.path / "detector.onnx", detected(bundle.manifest.regions), Execution(1))
     found = []
     for hand in track(cast(Iterable[Any], hands.itertuples()), "reading hands", total=len(hands)):
         frame = HandFrame(np.asarray(frames[hand.Index]), np.eye(2, 3))

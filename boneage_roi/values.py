@@ -228,6 +228,7 @@ class BoneReading:
         months: its own age.
         spread: standard deviation of that age, months.
         far: True when its age lies far from those of the others, see :mod:`boneage_roi.regional_models.bones`.
+        distribution: float32 (bins,), the probability of each age of the bundle's grid; None when nobody asked.
     """
 
     name: str
@@ -235,6 +236,7 @@ class BoneReading:
     months: float
     spread: float
     far: bool = False
+    distribution: FloatArray | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
         far = ", far from the others" if self.far else ""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from boneage_roi.growth import GROWTH_TABLES, HEIGHT_TABLES, Finding
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.regional_models.bones import BONES
+from boneage_roi.regional_models.bones import BONES, unread
 from boneage_roi.regions import REGIONS, age_column
 
 BETWEEN_FLAGS = "; "
@@ -38,7 +38,7 @@ class Field:
     words: tuple[str, ...] = ()
 
 
-_ALONE = "it was not found, or its age is too uncertain"
+_ALONE = "it was not found, or is one of `plates_uncertain`"
 _NO_AGE = "there is no bone age"
 _NO_SCORE = "there is no score; `growth_note` says why"
 _NO_HEIGHT = "there is no adult height; `height_note` says why where the present height is known"
@@ -54,6 +54,11 @@ FIELDS: tuple[Field, ...] = (
     Field("regions", "ages", "The age that each region of the bundle says.", "months", "it was not found"),
     Field(
         "plates", "plates", "The age that each bone says alone: growth plates, digits, carpal block.", "months", _ALONE
+    ),
+    Field(
+        "plates_uncertain",
+        "list",
+        "The bones that were found and have no age, because alone the bundle's networks are too far off.",
     ),
     Field("plates_far", "list", "The bones whose age is far from those of the others."),
     Field("chronological_age_months", "number", "Age on the day of the radiograph.", "months", "nobody knows it"),
@@ -139,6 +144,7 @@ def result_record(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
     age, finding = outcome.bone_age, finding_of(outcome)
     found = {} if age is None else {reading.region: _rounded(reading.expected_age) for reading in age.readings}
     alone = {} if age is None else {bone.name: _rounded(bone.months) for bone in age.bones}
+    boxes = None if outcome.analysis is None else outcome.analysis.boxes
     values: dict[str, Any] = {
         "path": outcome.item.path,
         "status": outcome.status,
@@ -146,6 +152,7 @@ def result_record(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
         "laterality": None if outcome.analysis is None else outcome.analysis.radiograph.laterality,
         "regions": {region: found.get(region) for region in regions},
         "plates": {bone: alone.get(bone) for bone in BONES},
+        "plates_uncertain": [] if age is None or boxes is None else list(unread(boxes, age.bones)),
         "plates_far": [] if age is None else [bone.name for bone in age.bones if bone.far],
         "also_possible": [],
         "quality": _quality(outcome),

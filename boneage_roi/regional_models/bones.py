@@ -23,7 +23,7 @@ from boneage_roi.files import read_json
 from boneage_roi.regional_models.crops import crop_boxes
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import GROWTH_PLATES
-from boneage_roi.values import BoneReading, HandFrame, RegionBox, Sex
+from boneage_roi.values import MONTHLY, AgeGrid, BoneReading, FloatArray, HandFrame, RegionBox, Sex
 
 BONES_FILE = "bones.json"
 
@@ -31,6 +31,9 @@ DIGITS = tuple(f"digit{digit}" for digit in range(1, 6))
 
 BONES: tuple[str, ...] = (*GROWTH_PLATES, *DIGITS, "carpal")
 """Every bone that may have an age of its own, in the order of tables."""
+
+REGIONS_OF_BONES = ("epiphysis", "phalanx", "carpal")
+"""The regions whose crops each hold one bone of ``BONES``, or one digit."""
 
 FAR = 2.5
 """Standard deviations."""
@@ -114,26 +117,58 @@ def read_bones(
         scales: by bone, from :func:`read_scales`; a bone without one keeps its raw age.
         boxes: with names, see :func:`boneage_roi.detection.naming.name_boxes`.
     """
-    found = {}
-    for region in ("epiphysis", "phalanx", "carpal"):
+    found, grid = {}, MONTHLY
+    for region in REGIONS_OF_BONES:
         if region not in readers:
             continue
         kept = crop_boxes(frame, boxes, region)
         for box, reading in zip(kept, readers[region].each(frame, list(boxes), sex), strict=True):
-            name = region if region == "carpal" else box.name
+            name, grid = bone_of(box), reading.grid
             if name is not None:
-                found[name] = BoneReading(name, box, reading.expected_age, reading.spread)
-    return mark_far(scaled([found[name] for name in BONES if name in found], scales))
+                raw = reading.expected_age, reading.spread
+                found[name] = BoneReading(name, box, *raw, distribution=reading.distribution)
+    return mark_far(scaled([found[name] for name in BONES if name in found], scales, grid))
 
 
-def scaled(bones: Sequence[BoneReading], scales: Mapping[str, BoneScale]) -> tuple[BoneReading, ...]:
+def bone_of(box: RegionBox) -> str | None:
+    """The bone that a box holds, of ``BONES``; None where it cannot be told, or the box holds many.
+
+    >>> bone_of(RegionBox("carpal", (0, 0, 9, 9), 1.0))
+    'carpal'
+    """
+    if box.region not in REGIONS_OF_BONES:
+        return None
+    return box.region if box.region == "carpal" else box.name
+
+
+def unread(boxes: Sequence[RegionBox], bones: Sequence[BoneReading]) -> tuple[str, ...]:
+    """The bones that were found and have no age of their own, because alone they are too uncertain.
+
+    Args:
+        boxes: of an analysis.
+        bones: of its bone age.
+    """
+    if not bones:  # the bundle reads no single bones
+        return ()
+    missing = {bone_of(box) for box in boxes} - {bone.name for bone in bones}
+    return tuple(name for name in BONES if name in missing)
+
+
+def scaled(
+    bones: Sequence[BoneReading], scales: Mapping[str, BoneScale], grid: AgeGrid = MONTHLY
+) -> tuple[BoneReading, ...]:
     """Raw readings after their scales; those of bones that are too far off are left out."""
     pairs = ((bone, scales.get(bone.name, BoneScale())) for bone in bones)
-    return tuple(
-        replace(bone, months=max(scale.offset + scale.slope * bone.months, 0.0), spread=scale.factor * bone.spread)
-        for bone, scale in pairs
-        if scale.error <= LARGEST_ERROR
-    )
+    return tuple(_scaled(bone, scale, grid) for bone, scale in pairs if scale.error <= LARGEST_ERROR)
+
+
+def _scaled(bone: BoneReading, scale: BoneScale, grid: AgeGrid) -> BoneReading:
+    months, distribution = max(scale.offset + scale.slope * bone.months, 0.0), bone.distribution
+    if distribution is not None:  # the same shape around the new age, stretched as the spread is
+        places = bone.months + (grid.months - months) / max(scale.factor, 1e-3)
+        moved = np.interp(places, grid.months, distribution, left=0.0, right=0.0)
+        distribution = np.asarray(moved / max(moved.sum(), 1e-9), np.float32)
+    return replace(bone, months=months, spread=scale.factor * bone.spread, distribution=distribution)
 
 
 def mark_far(bones: Sequence[BoneReading]) -> tuple[BoneReading, ...]:
@@ -164,8 +199,13 @@ def bones_between(girl: Sequence[BoneReading], boy: Sequence[BoneReading]) -> tu
             replace(
                 one,
                 months=(one.months + other.months) / 2,
+                distribution=_mean(one.distribution, other.distribution),
                 spread=float(np.sqrt((one.spread**2 + other.spread**2) / 2 + (one.months - other.months) ** 2 / 4)),
             )
             for one, other in zip(girl, boy, strict=True)
         ]
     )
+
+
+def _mean(one: FloatArray | None, other: FloatArray | None) -> FloatArray | None:
+    return None if one is None or other is None else np.asarray((one + other) / 2, np.float32)

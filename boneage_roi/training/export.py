@@ -12,9 +12,11 @@ from boneage_roi.onnx_session import open_session
 from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.progress import Progress
+from boneage_roi.regional_models.bones import BONES_FILE, scales_text
 from boneage_roi.runs import layout, plan
 from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import found_regions
+from boneage_roi.training.bones import measure_bones
 from boneage_roi.training.measuring import measure_refused, measure_test
 from boneage_roi.training.model_card import model_card
 
@@ -60,6 +62,7 @@ def export_bundle(run: Run, progress: Progress | None = None) -> Path:
         write_bundle_manifest(folder, metrics=metrics, **fields)
         reader = BoneAgeReader(Bundle.load(folder), tta=False)
         metrics["refused"] = measure_refused(run, reader, progress)
+        write_atomically(folder / BONES_FILE, scales_text(measure_bones(run, reader, progress)))
         write_bundle_manifest(folder, metrics=metrics, **fields)
         Bundle.load(folder)
     return run.bundle

@@ -1,6 +1,7 @@
 """The one record of an outcome: its fields, its schema, its documentation."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def test_every_bone_has_a_place() -> None:
     assert (record["plates"]["MCP2"], record["plates"]["ulna"], record["plates"]["MCP3"]) == (151.23, 90, None)
     assert (row["plate_mcp2"], row["plate_mcp3"], row["plates_far"]) == (151.23, "", "ulna")
     assert set(result_record(OUTCOMES["error"], REGIONS)["plates"].values()) == {None}
+
+
+def test_a_bone_that_was_found_and_has_no_age_is_named() -> None:
+    one = OUTCOMES["advanced"]
+    assert one.analysis is not None
+    boxes = tuple(RegionBox("epiphysis", (0, 0, 9, 9), 0.9, name) for name in ("MCP2", "IP1"))
+    record = result_record(replace(one, analysis=replace(one.analysis, boxes=boxes)), REGIONS)
+    assert (record["plates"]["IP1"], record["plates_uncertain"]) == (None, ["IP1"])
+    assert result_record(one, REGIONS)["plates_uncertain"] == []
 
 
 @pytest.mark.parametrize(

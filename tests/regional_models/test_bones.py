@@ -18,7 +18,9 @@ from boneage_roi.regional_models.bones import (
     mark_far,
     read_bones,
     read_scales,
+    scaled,
     scales_text,
+    unread,
 )
 from boneage_roi.regional_models.crops import SIX_VIEWS
 from boneage_roi.regional_models.runtime import RegionReader
@@ -125,11 +127,30 @@ def test_scales_apply_and_what_is_too_far_off_gets_no_age() -> None:
     readers = {"epiphysis": plates_reader()}
     raw = {bone.name: bone for bone in read_bones(readers, {}, frame, boxes, "M")}
     scales = {"MCP2": BoneScale(0.5, 20, 3, 10), "ulna": BoneScale(error=LARGEST_ERROR + 1)}
-    scaled = {bone.name: bone for bone in read_bones(readers, scales, frame, boxes, "M")}
-    assert list(scaled) == ["MCP2", "DIP2"]
-    assert scaled["MCP2"].months == pytest.approx(20 + 0.5 * raw["MCP2"].months)
-    assert scaled["MCP2"].spread == pytest.approx(3 * raw["MCP2"].spread)
-    assert scaled["DIP2"].months == raw["DIP2"].months
+    found = {bone.name: bone for bone in read_bones(readers, scales, frame, boxes, "M")}
+    assert list(found) == ["MCP2", "DIP2"]
+    assert found["MCP2"].months == pytest.approx(20 + 0.5 * raw["MCP2"].months)
+    assert found["MCP2"].spread == pytest.approx(3 * raw["MCP2"].spread)
+    assert found["DIP2"].months == raw["DIP2"].months
+
+
+def test_a_distribution_moves_with_its_age_and_widens_with_its_spread() -> None:
+    grid = np.arange(240)
+    around = np.exp(-(((grid - 100) / 6) ** 2) / 2)
+    raw = BoneReading("MCP2", BOX, 100.0, 6.0, distribution=np.asarray(around / around.sum(), np.float32))
+    (bone,) = scaled([raw], {"MCP2": BoneScale(slope=0.5, offset=80, factor=2)})
+    assert (bone.months, bone.spread) == (130, 12)
+    assert bone.distribution is not None
+    mean = float(bone.distribution @ grid)
+    assert mean == pytest.approx(130, abs=0.1)
+    assert np.sqrt(bone.distribution @ (grid - mean) ** 2) == pytest.approx(12, abs=0.1)
+
+
+def test_what_is_found_but_not_read_is_named() -> None:
+    boxes = [RegionBox("epiphysis", (0, 0, 9, 9), 0.9, name) for name in ("ulna", "IP1", None)]
+    boxes += [RegionBox("phalanx", (0, 0, 9, 9), 0.9, "digit1"), RegionBox("hand", (0, 0, 9, 9), 0.9)]
+    assert unread(boxes, [BoneReading("ulna", BOX, 100, 9)]) == ("IP1", "digit1")
+    assert unread(boxes, []) == ()
 
 
 @needs_bundle

@@ -57,6 +57,7 @@ def test_a_bundle_of_one_region_needs_no_detector(one_region: Run) -> None:
     assert bundle.manifest.fusion.kind == "mean"
     assert not (one_region.path / "detector").exists()
     assert not (one_region.bundle / "detector.onnx").exists()
+    assert (one_region.bundle / "bones.json").read_text() == "{}\n"
     assert bundle.manifest.metrics["refused"]["hands"] == 10
     assert "`mean`" in (one_region.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
 
