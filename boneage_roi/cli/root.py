@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from boneage_roi import __version__
-from boneage_roi.cli import explaining, prediction, service, training  # noqa: F401  their import registers the commands
+from boneage_roi.cli import (  # noqa: F401  their import registers the commands
+    dicomweb,
+    explaining,
+    prediction,
+    service,
+    training,
+)
 from boneage_roi.cli.common import Interrupted, app, examples, fail, warn
 from boneage_roi.errors import InputError
 

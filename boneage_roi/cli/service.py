@@ -123,18 +123,14 @@ def listen(
     from dataclasses import replace
 
     from boneage_roi.pipeline.reader import BoneAgeReader
-    from boneage_roi.service.node.deliver import Peer, Sender, run
+    from boneage_roi.service.node.deliver import DimseStore, Peer, Sender, run
     from boneage_roi.service.node.queue import Queue
     from boneage_roi.service.node.receive import Listening, Rules, start
     from boneage_roi.service.node.tls import contexts
 
     server_side, client_side = contexts(tls_certificate, tls_key, tls_authority)
     peer = replace(Peer.parse(send_to), tls=client_side)
-    rules = Rules()
-    if modality:
-        rules = replace(rules, modalities=tuple(word.upper() for word in modality))
-    if body_part:
-        rules = replace(rules, body_parts=tuple(word.upper() for word in body_part))
+    rules = Rules.of(modality, body_part)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it quotes what was sent
     reader = BoneAgeReader(bundle, threads=threads, provider=provider)
@@ -144,5 +140,5 @@ def listen(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     print(f"{aet} listens on {host}:{port}, sends to {send_to}; queue in {queue}  (Ctrl-C ends it)", flush=True)
-    run(reader, kept, Sender(aet, peer, kept), quiet, stop)
+    run(reader, kept, Sender(DimseStore(aet, peer), kept), quiet, stop)
     end()

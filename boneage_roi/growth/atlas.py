@@ -40,13 +40,25 @@ class Standard:
     file: str
 
     @property
+    def webp(self) -> bytes:
+        """The file's content.
+
+        Raises:
+            InputError: the package is damaged.
+        """
+        try:
+            return (FOLDER / self.file).read_bytes()
+        except OSError:
+            raise InputError(f"{FOLDER / self.file}: cannot be read; install boneage-roi again") from None
+
+    @property
     def pixels(self) -> NDArray[np.uint8]:
         """uint8 (512, 416): a left hand seen from its palm's back, upright as in a hand frame, on black.
 
         Raises:
             InputError: the package is damaged.
         """
-        image = cv2.imread(str(FOLDER / self.file), cv2.IMREAD_GRAYSCALE)
+        image = cv2.imdecode(np.frombuffer(self.webp, np.uint8), cv2.IMREAD_GRAYSCALE)
         if image is None:
             raise InputError(f"{FOLDER / self.file}: cannot be read; install boneage-roi again")
         return np.asarray(image, np.uint8)

@@ -25,12 +25,17 @@ def draw_neighbours(analysis: Analysis, standards: tuple[Standard, Standard]) ->
     Returns:
         uint8 (H, W, 3) BGR, with H of the hand frame; and whether the hand is mirrored.
     """
-    hand = np.where(hand_in_frame(analysis), analysis.frame.pixels, 0).astype(np.uint8)
-    mirrored = thumb_is_left(analysis)
-    hand = hand[:, ::-1] if mirrored else hand
+    hand, mirrored = upright_hand(analysis)
     first, second = (_as_high(standard.pixels, hand.shape[0]) for standard in standards)
     tiles = [_narrow(tile) for tile in (first, hand, second)]
     return np.repeat(np.hstack(tiles)[..., None], 3, axis=2), mirrored
+
+
+def upright_hand(analysis: Analysis) -> tuple[Image, bool]:
+    """The hand in its frame (H, W), on black, and whether it is mirrored to have its thumb on the atlas's side."""
+    hand = np.where(hand_in_frame(analysis), analysis.frame.pixels, 0).astype(np.uint8)
+    mirrored = thumb_is_left(analysis)
+    return np.ascontiguousarray(hand[:, ::-1]) if mirrored else hand, mirrored
 
 
 def thumb_is_left(analysis: Analysis) -> bool:

@@ -8,7 +8,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from boneage_roi import __version__
+from boneage_roi.ages import parse_age
 from boneage_roi.growth import GROWTH_TABLES, growth_table
+from boneage_roi.growth.atlas import MISSING, STANDARDS, nearest_standard
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.service.accept import choose
@@ -26,6 +28,7 @@ from boneage_roi.service.reading import UPLOAD, analyse, read
 from boneage_roi.service.record import extras
 from boneage_roi.service.settings import Settings
 from boneage_roi.service.views import box_entry, region_colours
+from boneage_roi.values import parse_sex
 
 T = TypeVar("T")
 
@@ -125,6 +128,20 @@ def _rest(service: Service) -> APIRouter:
         table = growth_table(next(iter(GROWTH_TABLES)))
         rows = {sex: [[row.chronological_age, row.mean, row.sd] for row in rows] for sex, rows in table.rows.items()}
         return {"table": table.name, "title": table.title, "source": table.source, "rows": rows}
+
+    @router.get("/atlas", summary="The atlas's mean hands: which there are")
+    async def atlas() -> dict[str, Any]:
+        standards = [
+            {"sex": one.sex, "months": one.months, "hands": one.hands, "mean_bone_age": one.mean_bone_age}
+            for one in STANDARDS
+        ]
+        return {"standards": standards, "missing": [{"sex": sex, "months": months} for sex, months in MISSING]}
+
+    @router.get("/atlas/standard", summary="The mean hand nearest to a bone age, as WebP", response_class=Response)
+    async def standard(sex: str, age: str) -> Response:
+        nearest = nearest_standard(parse_age(age[:40]), parse_sex(sex[:40]) or "F")  # "" is refused
+        headers = {"Cache-Control": "private, max-age=86400"}
+        return Response(nearest.webp, media_type="image/webp", headers=headers)
 
     @router.post("/readings", **reading_operation("Read the bone age of one radiograph", tuple(ANSWERS)))
     async def readings(request: Request) -> Response:

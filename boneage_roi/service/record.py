@@ -22,7 +22,7 @@ def extras(reader: BoneAgeReader, outcome: Outcome, options: Options) -> dict[st
     if "geometry" in options.include:
         more["geometry"] = geometry(outcome.analysis)
         if outcome.bone_age is not None:
-            more["bones"] = bones(outcome.analysis, outcome.bone_age)
+            more["bones"] = bones(reader, outcome.analysis, outcome.bone_age, options.include)
     if "distributions" in options.include and outcome.bone_age is not None:
         grid = reader.bundle.manifest.age_grid
         more["age_grid"] = {"bins": grid.bins, "width_months": grid.width}

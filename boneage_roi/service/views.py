@@ -1,13 +1,17 @@
 """What the page draws, as JSON: places, distributions, pictures."""
 
 import base64
+from collections.abc import Collection
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.outputs.atlas import upright_hand
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.regional_models.bones import BONES, REGIONS_OF_BONES, bone_of, unread
+from boneage_roi.regional_models.crops import crop_boxes
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import Analysis, BoneAge, RegionBox
 
@@ -47,22 +51,48 @@ def box_entry(analysis: Analysis, box: RegionBox) -> dict[str, Any]:
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
     return {
         "region": box.region,
+        "name": box.name,
         "box": [float(value) for value in box.box],
         "confidence": float(box.confidence),
         "corners": analysis.frame.to_radiograph(corners).round(1).tolist(),
     }
 
 
-def bones(analysis: Analysis, bone_age: BoneAge) -> list[dict[str, Any]]:
-    """What every named bone says alone, in months, and its middle ``x``, ``y`` in pixels of the radiograph."""
-    entries = []
-    for bone in bone_age.bones:
-        left, top, right, bottom = bone.box.box
-        middle = np.array([[(left + right) / 2, (top + bottom) / 2]], np.float64)
-        x, y = analysis.frame.to_radiograph(middle)[0].round(1).tolist()
-        months, spread = round(float(bone.months), 2), round(float(bone.spread), 2)
-        entries.append({"name": bone.name, "months": months, "spread": spread, "far": bone.far, "x": x, "y": y})
-    return entries
+def bones(
+    reader: BoneAgeReader, analysis: Analysis, bone_age: BoneAge, include: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """What every named bone says alone.
+
+    Args:
+        include: with ``distributions`` each has its ``distribution``, with ``pictures`` its ``crop``.
+
+    Returns:
+        For each ``name``, ``region``, ``months`` and ``spread`` (None where it is too uncertain alone), ``far``, and
+        its middle ``x``, ``y`` in pixels of the radiograph.
+    """
+    read = {bone.name: bone for bone in bone_age.bones}
+    uncertain = unread(analysis.boxes, bone_age.bones)
+    crops = reader.crops(analysis) if "pictures" in include else {}
+    entries = {}
+    for region in REGIONS_OF_BONES:
+        for place, box in enumerate(crop_boxes(analysis.frame, analysis.boxes, region)):
+            name = bone_of(box)
+            if name is None or (name not in read and name not in uncertain):
+                continue
+            bone = read.get(name)
+            left, top, right, bottom = box.box
+            middle = np.array([[(left + right) / 2, (top + bottom) / 2]], np.float64)
+            x, y = analysis.frame.to_radiograph(middle)[0].round(1).tolist()
+            entry: dict[str, Any] = {"name": name, "region": region, "months": None, "spread": None, "far": False}
+            if bone is not None:
+                entry |= {"months": round(float(bone.months), 2), "spread": round(float(bone.spread), 2)}
+                entry |= {"far": bone.far}
+            if bone is not None and bone.distribution is not None and "distributions" in include:
+                entry["distribution"] = [round(float(p), 6) for p in bone.distribution]
+            if region in crops:
+                entry["crop"] = data_url(crops[region].pixels[place])
+            entries[name] = entry | {"x": x, "y": y}
+    return [entries[name] for name in BONES if name in entries]
 
 
 def distributions(bone_age: BoneAge) -> dict[str, list[float]]:
@@ -75,7 +105,8 @@ def pictures(reader: BoneAgeReader, analysis: Analysis) -> dict[str, Any]:
 
     Returns:
         ``radiograph``: a PNG of 12 bits: the upper eight in red, the lower four in the upper half of green;
-        ``crops``: for each region a PNG of its crops side by side, and how many they are.
+        ``crops``: for each region a PNG of its crops side by side, and how many they are; ``frame``: a PNG of the hand
+        upright in its frame, on black, its thumb on the right as in the atlas; ``mirrored``: whether it is mirrored.
     """
     pixels = analysis.radiograph.pixels
     scale = min(1.0, LARGEST_SIDE / max(pixels.shape))
@@ -87,7 +118,10 @@ def pictures(reader: BoneAgeReader, analysis: Analysis) -> dict[str, Any]:
     channels[..., 2] = fine >> 4  # red: OpenCV writes BGR
     channels[..., 1] = (fine & 15) << 4
     crops = reader.crops(analysis)
+    hand, mirrored = upright_hand(analysis)
     return {
+        "frame": data_url(hand),
+        "mirrored": mirrored,
         "radiograph": data_url(channels),
         "crops": {
             region: {"count": len(cut.pixels), "image": data_url(np.hstack(list(cut.pixels)))}

@@ -128,6 +128,9 @@ class Archive:
         return found
 
 
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[tuple[Archive, int]]:
     """An Orthanc, and the port on which it thinks that the node is."""
@@ -145,7 +148,8 @@ def archive(tmp_path: Path) -> Iterator[tuple[Archive, int]]:
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
         "DicomModalities": {"boneage": ["BONEAGE", "127.0.0.1", node]},
-        "Plugins": [],
+        "Plugins": [str(DICOMWEB)] if DICOMWEB.exists() else [],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }
     (tmp_path / "orthanc.json").write_text(json.dumps(settings))
     log = (tmp_path / "orthanc.log").open("w")
@@ -227,3 +231,45 @@ def test_what_the_archive_does_not_take_waits_for_it(tmp_path: Path) -> None:
         assert len(list((tmp_path / "queue/answers").glob("*/*.dcm"))) == 2
     finally:
         node.kill()
+
+
+def dicomweb(orthanc: Archive, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """One round of ``boneage-roi dicomweb``."""
+    command = [sys.executable, "-m", "boneage_roi", "dicomweb", "--url", f"http://127.0.0.1:{orthanc.http}/dicom-web"]
+    command += ["--once", "--queue", str(folder / "web-queue"), "--threads", "2", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.skipif(not DICOMWEB.exists(), reason="needs Orthanc's DICOMweb plugin (apt install orthanc-dicomweb)")
+def test_dicomweb_fetches_hands_and_stores_one_finding_of_each(archive: tuple[Archive, int], tmp_path: Path) -> None:
+    orthanc, _ = archive
+    for number, picture in enumerate(("girl-10y.png", "boy-7y.png")):
+        orthanc.ask("/instances", radiograph(tmp_path / "x.dcm", number, picture).read_bytes())
+    cut = radiograph(tmp_path / "x.dcm", 901, PatientID="cut", PixelData=b"\0\0" * 50)
+    orthanc.ask("/instances", cut.read_bytes())
+    chest = radiograph(tmp_path / "x.dcm", 902, PatientID="chest", BodyPartExamined="CHEST")
+    orthanc.ask("/instances", chest.read_bytes())
+    nothing = dicomweb(orthanc, tmp_path, "--days", "0")
+    assert nothing.returncode == 0, nothing.stderr
+    assert orthanc.modalities()["T000"] == {"CR": 1}, "the studies are of 2020"
+    for _ in range(2):  # the second round finds nothing new
+        done = dicomweb(orthanc, tmp_path, "--days", "-1")
+        assert done.returncode == 0, done.stderr
+        found = orthanc.modalities()
+        assert found["T000"] == found["T001"] == {"CR": 1, "SR": 1, "OT": 1}
+        assert found["chest"] == found["cut"] == {"CR": 1}
+    assert "taken" not in done.stderr
+    assert "Test^" not in done.stderr
+    assert "1.2.826" not in done.stderr, "a UID was logged"
+    assert not list((tmp_path / "web-queue").rglob("*.dcm"))
+
+
+def test_an_archive_that_does_not_answer_is_told_in_a_line(tmp_path: Path) -> None:
+    pytest.importorskip("dicomweb_client", reason="needs the extra `node`")
+    done = dicomweb(Archive(free_port(), 0), tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: the archive could not be asked")
+    command = [sys.executable, "-m", "boneage_roi", "dicomweb", "--url", "pacs:8042"]
+    wrong = subprocess.run(command, capture_output=True, text=True)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "write the root of a DICOMweb service" in wrong.stderr

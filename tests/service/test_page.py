@@ -107,10 +107,51 @@ def test_a_person_reads_a_hand(page: Page, tmp_path: Path) -> None:
     assert rows[0].startswith("name,status,bone_age_months")
     assert rows[1].startswith("girl-10y.png,ok,121.02")
 
+    with page.expect_download() as saved:
+        page.click("[data-download=pdf]")
+    assert saved.value.suggested_filename == "girl-10y-bone-age.pdf"
+    assert Path(saved.value.path()).read_bytes().startswith(b"%PDF-")
+
     page.select_option("#language", "de")
     page.wait_for_selector("html[lang=de]")
     assert "10 J 1 M" in page.inner_text("#numbers")
     assert "Knochenalter" in page.inner_text("#result")
+
+
+def test_a_plate_shows_its_own_crop_age_and_distribution(page: Page) -> None:
+    read_girl(page)
+    assert page.locator("#overlay .plate").count() == 0
+    page.check("#layers input[value=plates]")
+    assert page.locator("#overlay .plate").count() == 22
+    shown = {}
+    for name in ("MCP3", "PIP3"):
+        page.locator(f"#overlay .plate[aria-label^={name}]").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("name => document.querySelector('#region h3').innerText == name", arg=name)
+        assert page.locator("#region svg.chart").count() == 1
+        shown[name] = (page.get_attribute("#region .crop", "src"), page.inner_text("#region p"))
+    assert len(set(shown.values())) == 2
+    page.click("[data-region=epiphysis]")
+    page.click("[data-bone=IP1]")
+    assert "too uncertain" in page.inner_text("#region")
+    assert page.locator("#region svg.chart").count() == 0
+
+
+def test_the_hand_lies_between_the_atlas_s_standards_and_the_slider_goes_through_them(page: Page) -> None:
+    read_girl(page)
+    loaded = "() => [...document.querySelectorAll('#atlas img')].filter(image => image.naturalWidth > 0).length == 3"
+    page.wait_for_function(loaded)
+    assert page.get_attribute("#atlas-age", "aria-valuetext") == "10 y 0 m and 10 y 6 m"
+    before = page.get_attribute("#atlas figure:first-child img", "src")
+    page.locator("#atlas-age").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.get_attribute("#atlas-age", "aria-valuetext") == "10 y 6 m and 11 y 0 m"
+    page.wait_for_function(
+        "before => document.querySelector('#atlas figure:first-child img').src != before", arg=before
+    )
+    page.keyboard.press("Home")
+    assert page.get_attribute("#atlas-age", "aria-valuetext") == "1 y 6 m and 2 y 0 m"
+    assert "10 y 1 m" in page.inner_text("#atlas figure:nth-child(2)")
 
 
 def test_a_box_that_is_dragged_is_read_again(page: Page) -> None:

@@ -47,6 +47,32 @@ def test_what_include_names_comes_along(client: TestClient, girl: bytes) -> None
     assert said["pictures"]["radiograph"].startswith("data:image/png;base64,")
 
 
+def test_bones_come_with_their_crops_and_distributions(client: TestClient, girl: bytes) -> None:
+    said = post(client, girl, sex="F", include="geometry,distributions,pictures").json()
+    bones = {bone["name"]: bone for bone in said["bones"]}
+    ages = np.arange(said["age_grid"]["bins"])
+    for name, bone in bones.items():
+        assert bone["months"] == said["plates"][name]
+        assert bone["crop"].startswith("data:image/png;base64,")
+        assert (bone["months"] is None) == (name in said["plates_uncertain"]) == ("distribution" not in bone)
+    assert float(np.dot(ages, bones["PIP3"]["distribution"])) == pytest.approx(bones["PIP3"]["months"], abs=1)
+    assert len({bone["crop"] for bone in bones.values()}) == len(bones) == 22
+    plain = post(client, girl, sex="F", include="geometry").json()["bones"]
+    assert all("crop" not in bone and "distribution" not in bone for bone in plain)
+
+
+def test_the_atlas_gives_the_standard_nearest_to_an_age(client: TestClient) -> None:
+    known = client.get("/v1/atlas").json()
+    assert len(known["standards"]) == 67
+    answer = client.get("/v1/atlas/standard", params={"sex": "female", "age": "10y1m"})
+    assert answer.headers["content-type"] == "image/webp"
+    assert Image.open(io.BytesIO(answer.content)).size == (416, 512)
+    assert answer.content == client.get("/v1/atlas/standard?sex=F&age=120").content
+    assert answer.content != client.get("/v1/atlas/standard?sex=M&age=120").content
+    for wrong in ("sex=&age=120", "sex=F&age=old", "sex=F", "sex=F&age=" + "9" * 5000):
+        assert client.get(f"/v1/atlas/standard?{wrong}").status_code == 422
+
+
 def test_boxes_sent_back_as_they_came_change_nothing(client: TestClient, girl: bytes) -> None:
     first = post(client, girl, sex="F", include="geometry").json()
     boxes = [{key: box[key] for key in ("region", "box", "confidence")} for box in first["geometry"]["boxes"]]

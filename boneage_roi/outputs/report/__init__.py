@@ -18,6 +18,7 @@ from boneage_roi.pipeline.batch import Outcome, predict_files
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.inputs import Item, filler, list_inputs
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.regional_models.bones import unread
 
 
 class ReportSink:
@@ -114,6 +115,7 @@ def study_of(outcome: Outcome, bundle: Bundle, *, with_identity: bool = False) -
         Path(outcome.item.path).name,
         radiograph,
         bones,
+        unread=unread(analysis.boxes, finding.bone_age.bones),
         neighbours=neighbours_of(analysis, finding),
         identity=tuple(_identity(outcome)) if with_identity else (),
         patient=analysis.radiograph.patient,

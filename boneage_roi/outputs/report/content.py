@@ -65,6 +65,7 @@ class Study:
         image: name of the file.
         radiograph, bones: pictures; bones is None when no bone was read alone.
         occlusion: None unless asked for.
+        unread: bones that were found and have no age of their own.
         neighbours: None where the sex is not known.
         identity: (key of the label, value) of what names the patient; empty unless asked for.
         patient: what tells one child from another; never shown.
@@ -76,6 +77,7 @@ class Study:
     radiograph: Picture
     bones: Picture | None = None
     occlusion: Picture | None = None
+    unread: tuple[str, ...] = ()
     neighbours: Neighbours | None = None
     identity: tuple[tuple[str, str], ...] = ()
     patient: str | None = None
@@ -154,7 +156,7 @@ def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
     banded = words("curve.band", table=growth_table(finding.relation.table).title)
     pictures = [replace(study.radiograph, caption=words("picture.regions"))]
     if study.bones:
-        pictures.append(replace(study.bones, caption=words("picture.bones")))
+        pictures.append(replace(study.bones, caption=_bones(study, words)))
     if study.occlusion:
         pictures.append(replace(study.occlusion, caption=words("picture.occlusion")))
     if study.neighbours:
@@ -175,6 +177,13 @@ def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
         pictures=tuple(pictures),
         foot=tuple(_foot(finding, bundle, words)),
     )
+
+
+def _bones(study: Study, words: Words) -> str:
+    caption = words("picture.bones")
+    if not study.unread:
+        return caption
+    return f"{caption}. {words('picture.bones.unread', names=', '.join(study.unread))}"
 
 
 def _neighbours(shown: Neighbours, words: Words) -> str:

@@ -5,9 +5,10 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydicom import Dataset, dcmread
 from pynetdicom import AE
@@ -90,18 +91,24 @@ def _objects(reader: BoneAgeReader, path: Path) -> tuple[list[tuple[str, bytes]]
     return contents, "read"
 
 
+class Store(Protocol):
+    """A way to a peer: sends objects, calls ``sent`` for each that the peer has, and says how many those were."""
+
+    def __call__(
+        self, answers: Sequence[Answer], loaded: Mapping[Path, Dataset], sent: Callable[[Answer, Path], None]
+    ) -> int: ...
+
+
 class Sender:
-    """Sends answers to a peer, and waits longer each time that it fails.
+    """Sends answers, and waits longer each time that it fails.
 
     Args:
-        title: the node's own application entity title.
-        peer: where they go.
+        store: how they go.
+        queue: where they wait.
     """
 
-    def __init__(self, title: str, peer: Peer, queue: Queue) -> None:
-        self._entity = AE(title)
-        self._entity.acse_timeout = self._entity.dimse_timeout = self._entity.network_timeout = 60
-        self._peer = peer
+    def __init__(self, store: Store, queue: Queue) -> None:
+        self._store = store
         self._queue = queue
         self._failures = 0
         self._next = 0.0
@@ -114,7 +121,7 @@ class Sender:
         if not answers:
             return 0
         loaded = {path: dcmread(path) for answer in answers[:50] for path in answer.objects}
-        sent = self._send(answers[:50], loaded)
+        sent = self._store(answers[:50], loaded, self._queue.sent)
         if sent < len(loaded):
             pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
             self._failures += 1
@@ -125,7 +132,24 @@ class Sender:
             log.info("sent %d objects", sent)
         return sent
 
-    def _send(self, answers: list[Answer], loaded: Mapping[Path, Dataset]) -> int:
+
+class DimseStore:
+    """C-STORE to a peer.
+
+    Args:
+        title: the node's own application entity title.
+        peer: where the objects go.
+    """
+
+    def __init__(self, title: str, peer: Peer) -> None:
+        self._entity = AE(title)
+        self._entity.acse_timeout = self._entity.dimse_timeout = self._entity.network_timeout = 60
+        self._peer = peer
+
+    def __call__(
+        self, answers: Sequence[Answer], loaded: Mapping[Path, Dataset], sent: Callable[[Answer, Path], None]
+    ) -> int:
+        """Send in one association; none where the peer does not answer."""
         self._entity.requested_contexts = []
         for dataset in loaded.values():
             self._entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
@@ -133,7 +157,7 @@ class Sender:
         association = self._entity.associate(self._peer.host, self._peer.port, ae_title=self._peer.title, tls_args=tls)
         if not association.is_established:
             return 0
-        sent = 0
+        count = 0
         try:
             for answer in answers:
                 for path in answer.objects:
@@ -141,18 +165,29 @@ class Sender:
                     if "Status" not in status or (status.Status != 0 and status.Status >> 12 != 0xB):
                         log.warning("not taken: status %s", hex(status.Status) if "Status" in status else "none")
                         continue  # the others may be
-                    self._queue.sent(answer, path)
-                    sent += 1
+                    sent(answer, path)
+                    count += 1
         except (RuntimeError, ValueError) as error:  # the association ended, or no context for the class
             log.warning("sending ended: %s", error)
         finally:
             if association.is_established:
                 association.release()
-        return sent
+        return count
 
 
-def run(reader: BoneAgeReader, queue: Queue, sender: Sender, quiet: float, stop: threading.Event) -> None:
-    """Read and send until ``stop`` is set: each in its own thread, so that neither holds up the other."""
+def run(
+    reader: BoneAgeReader,
+    queue: Queue,
+    sender: Sender,
+    quiet: float,
+    stop: threading.Event,
+    *others: Callable[[], None],
+) -> None:
+    """Read and send until ``stop`` is set: each in its own thread, so that neither holds up the other.
+
+    Args:
+        others: work with threads of its own beside these two; it ends when ``stop`` is set.
+    """
 
     def reading() -> None:
         while not stop.is_set():
@@ -172,9 +207,9 @@ def run(reader: BoneAgeReader, queue: Queue, sender: Sender, quiet: float, stop:
                 queue.forget(days=30)
                 forgotten = time.monotonic()
 
-    threads = [threading.Thread(target=work) for work in (reading, sending)]
+    threads = [threading.Thread(target=work) for work in (reading, sending, *others)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        threads[0].join(0.5)
-        threads[1].join(0.5)
+        for thread in threads:
+            thread.join(0.5)

@@ -60,6 +60,17 @@ class Queue:
         write_atomically(self._received / _name(study) / (name + SUFFIX), content)
         return True
 
+    def knows(self, study: str, instance: str) -> bool:
+        """Whether a radiograph waits here, or was done with."""
+        name = _name(instance)
+        received = self._received / _name(study) / (name + SUFFIX)
+        places = (self._done / name, self._answers / name, received, self._failed / (name + SUFFIX))
+        return any(place.exists() for place in places)
+
+    def leave(self, instance: str) -> None:
+        """Be done with an instance that was looked at and is not read."""
+        self._finish(_name(instance))
+
     @property
     def waiting(self) -> int:
         """How many radiographs wait to be read."""

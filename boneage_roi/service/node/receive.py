@@ -3,7 +3,7 @@
 import logging
 import shutil
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,15 @@ class Rules:
     body_parts: tuple[str, ...] = ("HAND", "WRIST")
     most_bytes: int = 128 * 2**20
     most_waiting: int = 10_000
+
+    @classmethod
+    def of(cls, modalities: Sequence[str] | None, body_parts: Sequence[str] | None) -> "Rules":
+        """Rules with these words, in any case; None or none leaves what is usual."""
+        own = cls()
+        return cls(
+            tuple(word.upper() for word in modalities or own.modalities),
+            tuple(word.upper() for word in body_parts or own.body_parts),
+        )
 
     def refuse(self, header: Dataset) -> str | None:
         """Why an instance is left, in words without anything of the patient; None when it is taken."""
@@ -134,8 +143,13 @@ def _stored(event: Any, queue: Queue, rules: Rules) -> int:
     if reason is not None:
         log.info("left: %s", reason)
         return SUCCESS
-    if shutil.disk_usage(queue.folder).free < LEAST_FREE + len(content) or queue.waiting >= rules.most_waiting:
+    if not has_room(queue, rules, len(content)):
         log.error("refused: the queue is full")
         return OUT_OF_RESOURCES
     log.info("taken" if queue.take(study, instance, content) else "left: answered before")
     return SUCCESS
+
+
+def has_room(queue: Queue, rules: Rules, size: int) -> bool:
+    """Whether the queue and its disk have room for an instance of so many bytes."""
+    return shutil.disk_usage(queue.folder).free >= LEAST_FREE + size and queue.waiting < rules.most_waiting

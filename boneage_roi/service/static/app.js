@@ -5,7 +5,7 @@ import { t, setLanguage, firstLanguage, language } from "./i18n.js";
 import { get, post, setToken, ServiceError } from "./api.js";
 import { toCsv, save } from "./csv.js";
 import { Viewer } from "./viewer.js";
-import { showResult, showRegion, clearResult } from "./result.js";
+import { showResult, showRegion, showBone, clearResult } from "./result.js";
 import { Layers } from "./layers.js";
 
 const AT_A_TIME = 2;
@@ -15,11 +15,16 @@ const items = [];
 let current = null;
 let about = { colours: {}, regions: [] };
 let growth = null;
+let standards = null;
 let running = 0;
 
 const viewer = new Viewer({
-  onRegion: (region) => showRegion(current, region, about),
-  onPlate: (plate) => showRegion(current, "epiphysis", about, plate),
+  onRegion: (box) => {
+    const bone = box.name && !box.changed && current?.bones?.find((each) => each.name === box.name);
+    if (bone) showBone(current, bone);
+    else showRegion(current, box.region, about);
+  },
+  onPlate: (plate) => showBone(current, plate),
   onBoxes: () => { $("again").classList.add("primary"); $("correct").open = true; },
 });
 const layers = new Layers(viewer, () => current);
@@ -109,7 +114,7 @@ async function select(item) {
   document.querySelector("main").classList.add("reading");
   $("result").hidden = false;
   renderList();
-  showResult(item, about, growth);
+  showResult(item, about, growth, standards);
   $("viewer-card").hidden = !item.pictures;
   if (item.pictures && item.geometry) {
     await viewer.show(item.pictures.radiograph, item.geometry, item.boxes, about.colours);
@@ -139,7 +144,7 @@ function readAgain() {
   current.sent = !moved && current.boxes && changed(current) ? current.boxes : null;
   current.state = "waiting";
   renderList();
-  showResult(current, about, growth);
+  showResult(current, about, growth, standards);
   work();
 }
 
@@ -207,7 +212,7 @@ function retell() {
   layers.retell();
   fillRegions();
   if (current) {
-    showResult(current, about, growth);
+    showResult(current, about, growth, standards);
     if (current.geometry) viewer.overlay();
   }
 }
@@ -227,6 +232,7 @@ async function learn() {
     about = await (await get("/v1/bundle")).json();
     about.regions = about.networks.map((network) => network.region);
     growth = await (await get("/v1/growth")).json();
+    ({ standards } = await (await get("/v1/atlas")).json());
     $("token-field").hidden = true;
     tellAbout();
     fillRegions();

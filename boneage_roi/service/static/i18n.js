@@ -48,3 +48,10 @@ export function age(months) {
   const whole = Math.round(months);
   return t("age.words", { y: Math.floor(whole / 12), m: whole % 12 });
 }
+
+// MCP3 stays; digit2, radius and the like have words.
+export function boneName(name) {
+  const digit = name.match(/^digit(\d)$/);
+  if (digit) return t("bone.digit", { n: digit[1] });
+  return known(`bone.${name}`) ? t(`bone.${name}`) : name;
+}

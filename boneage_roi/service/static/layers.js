@@ -1,7 +1,7 @@
 // Layers that are computed when they are asked for: growth plates by age, occlusion, attention, age map.
 
 import { $, h, s } from "./dom.js";
-import { t, age, signed, number } from "./i18n.js";
+import { t, age, signed, number, boneName } from "./i18n.js";
 import { post } from "./api.js";
 
 const METHODS = { occlusion: "occlusion", attention: "attention", age: "age-map" };
@@ -67,7 +67,8 @@ export class Layers {
   refresh(item) {
     $("layer-state").textContent = "";
     this.viewer.plates = (item.bones || []).map((bone) => ({
-      ...bone, colour: scaleColour(((bone.months - item.record.bone_age_months) / MOST + 1) / 2), label: this.label(bone, item),
+      ...bone, label: this.label(bone, item),
+      colour: bone.months === null ? "none" : scaleColour(((bone.months - item.record.bone_age_months) / MOST + 1) / 2),
     }));
     for (const box of $("layers").querySelectorAll("input")) this.viewer.setLayer(box.value, box.checked);
     if (this.shown) this.explain(item, this.shown);
@@ -75,7 +76,8 @@ export class Layers {
   }
 
   label(bone, item) {
-    const words = t("plate.label", { name: bone.name, age: age(bone.months), difference: signed(bone.months - item.record.bone_age_months) });
+    if (bone.months === null) return t("plate.uncertain", { name: boneName(bone.name) });
+    const words = t("plate.label", { name: boneName(bone.name), age: age(bone.months), difference: signed(bone.months - item.record.bone_age_months) });
     return bone.far ? `${words} (${t("plate.outlier")})` : words;
   }
 

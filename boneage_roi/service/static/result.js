@@ -1,9 +1,10 @@
 // The result of one image: numbers, band, flags, regions, downloads.
 
 import { $, h } from "./dom.js";
-import { t, age, number, signed, known, language } from "./i18n.js";
+import { t, age, number, signed, boneName, language } from "./i18n.js";
 import { bandChart, distributionChart } from "./charts.js";
 import { flagBoxes } from "./flags.js";
+import { showAtlas } from "./atlas.js";
 import { post } from "./api.js";
 import { regionAge, save } from "./csv.js";
 
@@ -19,7 +20,7 @@ export function clearResult() {
   $("regions").replaceChildren();
 }
 
-export function showResult(item, about, growth) {
+export function showResult(item, about, growth, standards) {
   clearResult();
   const record = item.record;
   $("status").textContent = record ? "" : item.state === "rejected" ? t("rejected") : ["waiting", "working"].includes(item.state) ? t(`state.${item.state}`) : item.message || "";
@@ -39,6 +40,7 @@ export function showResult(item, about, growth) {
     $("band").append(h("p", { class: "hint" }, t(record.sex ? "band.needs.age" : "band.needs.sex")));
   }
   regionTable(item, about);
+  showAtlas(item, standards);
   downloads(item);
 }
 
@@ -83,18 +85,38 @@ function regionTable(item, about) {
   $("regions").append(head, h("tbody", {}, rows));
 }
 
-// A region's crops, distribution and age; plate: the growth plate that was chosen, if one was.
-export function showRegion(item, name, about, plate = null) {
+// A region's crops, distribution and age, and its bones to choose from.
+export function showRegion(item, name, about) {
   const place = $("region");
   if (!item?.record || !item.distributions?.[name]) { place.replaceChildren(h("p", { class: "hint" }, t("not.found"))); return; }
   const cut = item.pictures.crops[name];
   const own = regionAge(item.record, name);
+  const bones = (item.bones || []).filter((bone) => bone.region === name && bone.name !== name);
   place.replaceChildren(
     h("h3", {}, t(`region.${name}`)),
-    ...(plate ? [h("p", {}, plate.label)] : []),
     h("img", { class: "crop", src: cut.image, alt: t("crop.alt", { region: t(`region.${name}`), n: cut.count }) }),
     h("p", {}, t("region.says", { age: age(own), months: number(own) })),
     distributionChart(item.distributions[name], item.grid.width_months, own, item.record.bone_age_months),
+    ...(bones.length ? [h("p", { class: "hint" }, t("bones.of")), h("div", { class: "buttons bones" }, bones.map((bone) =>
+      h("button", { type: "button", "data-bone": bone.name, onclick: () => showBone(item, bone) }, boneName(bone.name))))] : []),
+  );
+  place.scrollIntoView({ block: "nearest" });
+}
+
+// One bone: its own crop, distribution and age.
+export function showBone(item, bone) {
+  const place = $("region");
+  const name = boneName(bone.name);
+  const sure = bone.months !== null;
+  place.replaceChildren(
+    h("h3", {}, name),
+    ...(bone.crop ? [h("img", { class: "crop one", src: bone.crop, alt: t("bone.crop.alt", { name }) })] : []),
+    h("p", {}, sure
+      ? t("bone.says", { age: age(bone.months), months: number(bone.months), spread: number(bone.spread) })
+      : t("plate.uncertain", { name })),
+    ...(bone.far ? [h("p", {}, h("strong", {}, t("plate.outlier")))] : []),
+    ...(sure && bone.distribution
+      ? [distributionChart(bone.distribution, item.grid.width_months, bone.months, item.record.bone_age_months)] : []),
   );
   place.scrollIntoView({ block: "nearest" });
 }

@@ -1,7 +1,7 @@
 // The radiograph: zoom, pan, window and level, layers, and boxes that can be changed.
 
 import { s, $ } from "./dom.js";
-import { t } from "./i18n.js";
+import { t, boneName } from "./i18n.js";
 
 const MOST = 4095;
 
@@ -159,17 +159,17 @@ export class Viewer {
     const shape = s("polygon", {
       class: index === this.chosen ? "box chosen" : "box", points: corners(box, this.geometry).map((p) => p.join()).join(" "),
       stroke: this.colours[box.region] || "#ffffff", tabindex: 0, role: "button",
-      "aria-label": `${t(`region.${box.region}`)} ${count}${box.name ? ` (${box.name})` : ""}`, "data-index": index,
+      "aria-label": `${t(`region.${box.region}`)} ${count}${box.name ? ` (${boneName(box.name)})` : ""}`, "data-index": index,
     });
     shape.addEventListener("focus", () => this.choose(index));
-    shape.addEventListener("click", () => { if (this.tool !== "window" && !this.moved) this.onRegion(box.region); });
+    shape.addEventListener("click", () => { if (this.tool !== "window" && !this.moved) this.onRegion(box); });
     shape.addEventListener("keydown", (event) => this.boxKey(event, box, index));
     return shape;
   }
 
   plateShape(plate) {
     const shape = s("circle", {
-      class: "plate", cx: plate.x, cy: plate.y, "data-r": 8, r: 8 / (this.scale || 1), fill: plate.colour, tabindex: 0, role: "button",
+      class: plate.months === null ? "plate unsure" : "plate", cx: plate.x, cy: plate.y, "data-r": 8, r: 8 / (this.scale || 1), fill: plate.colour, tabindex: 0, role: "button",
       "aria-label": plate.label,
     });
     shape.append(s("title", {}, plate.label));
@@ -194,7 +194,7 @@ export class Viewer {
   }
 
   boxKey(event, box, index) {
-    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); event.stopPropagation(); this.onRegion(box.region); return; }
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); event.stopPropagation(); this.onRegion(box); return; }
     if (this.tool !== "boxes") return;
     const step = { ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, -2], ArrowDown: [0, 2] }[event.key];
     if (step) {
