@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import app, examples, fail
+from boneage_roi.cli.prediction import ProviderOption
 from boneage_roi.errors import InputError
 
 
@@ -47,6 +48,7 @@ def dicomweb(
         typer.Option(help="Word in BodyPartExamined that is taken, again for each. Default: HAND, WRIST."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of each network.")] = None,
+    provider: ProviderOption = "cpu",
     bundle: Annotated[
         Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
     ] = None,
@@ -72,7 +74,7 @@ def dicomweb(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for noisy in ("pynetdicom", "dicomweb_client", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # they quote UIDs and what was sent
-    reader = BoneAgeReader(bundle, threads=threads)
+    reader = BoneAgeReader(bundle, threads=threads, provider=provider)
     kept = Queue(queue)
     fetcher = Fetcher(client, kept, Rules.of(modality, body_part), None if days < 0 else days)
     sender = Sender(WebStore(client), kept)
