@@ -63,7 +63,7 @@ def print_stages(table: pd.DataFrame) -> None:
         "hands; with a paired 95 % bootstrap interval. Bold: the interval is above 0. *Alone* is the error of the best"
     )
     print(
-        "region alone. Stages are by bone age, those of Gilsanz and Ratib's *Hand Bone Age* (Springer, 2005), infancy and"
+        "region alone. Stages are by bone age, those of Gilsanz and Ratib (*Hand Bone Age*, Springer 2005), infancy and"
     )
     print(f"toddlers taken together. One with fewer than {FEWEST} hands is left out.\n")
     print(f"| | bone age, years | hands | MAE | alone | {' | '.join(regions)} |")

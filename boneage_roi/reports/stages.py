@@ -1,8 +1,10 @@
-"""What each region is worth by developmental stage, for either sex, as Iglovikov et al. (DLMIA 2018) compare regions.
+"""The worth of each region by developmental stage, for either sex, as Iglovikov et al. (DLMIA 2018) compare regions.
 
 The stages are those of Gilsanz and Ratib's *Hand Bone Age* (Springer, 2005): infancy (to 10 months, boys to 14) and
 toddlers (to 2 years, boys to 3), here taken together, because there are few such hands; pre-puberty, early and
-mid-puberty, late puberty, post-puberty. So the youngest stage of boys ends at 3 years, as the book has it. A region is worth what the bone age loses without it: the error of the fused age of all other regions, less that of the
+mid-puberty, late puberty, post-puberty. So the youngest stage of boys ends at 3 years, as the book has it.
+
+A region is worth what the bone age loses without it: the error of the fused age of all other regions, less that of the
 fused age, on the same hands.
 """
 
