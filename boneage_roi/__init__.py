@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from boneage_roi.pipeline.bundle import Bundle
     from boneage_roi.pipeline.reader import BoneAgeReader, load
     from boneage_roi.regions import REGIONS, Region
+    from boneage_roi.reports.drift import drift
     from boneage_roi.reports.evaluate import evaluate
     from boneage_roi.training.train import train
     from boneage_roi.values import Analysis, BoneAge, Radiograph, RegionReading
@@ -40,6 +41,7 @@ _HOMES = {
     "Region": "regions",
     "RegionReading": "values",
     "RejectedError": "errors",
+    "drift": "reports.drift",
     "evaluate": "reports.evaluate",
     "explain": "explain",
     "load": "pipeline.reader",
@@ -62,6 +64,7 @@ __all__ = [
     "Region",
     "RegionReading",
     "RejectedError",
+    "drift",
     "evaluate",
     "explain",
     "load",

@@ -3,6 +3,7 @@
 Points are (x, y) in pixels, x to the right, y down; the centre of the first pixel is (0, 0).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -175,6 +176,7 @@ class Analysis:
     Attributes:
         radiograph: with its aspect restored, where the hand looked squashed.
         wide: how many times too wide (below 1: too high) the hand looked before; 1 where nothing was restored.
+        measures: what the quality gate judges it by, see :func:`boneage_roi.quality.measures.measure`.
     """
 
     radiograph: Radiograph
@@ -182,6 +184,7 @@ class Analysis:
     frame: HandFrame
     boxes: tuple[RegionBox, ...]
     wide: float = 1.0
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from boneage_roi.cli import (  # noqa: F401  their import registers the commands
     prediction,
     service,
     training,
+    watching,
 )
 from boneage_roi.cli.common import Interrupted, app, examples, fail, warn
 from boneage_roi.errors import InputError

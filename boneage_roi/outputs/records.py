@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from boneage_roi.growth import GROWTH_TABLES, HEIGHT_TABLES, Finding
 from boneage_roi.pipeline.batch import Outcome
+from boneage_roi.quality.measures import IMAGE_MEASURES
 from boneage_roi.regional_models.bones import BONES, unread
 from boneage_roi.regions import REGIONS, age_column
 
 BETWEEN_FLAGS = "; "
 """Between the flags in one cell of a table; no flag's text holds it."""
 
-Kind = Literal["text", "number", "list", "ages", "plates"]
+Kind = Literal["text", "number", "list", "ages", "plates", "measures"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Field:
 
     Attributes:
         name: the key in JSON, and the column in a table.
-        kind: text, a number, a list of texts (in a table joined by ``; ``), ages by region or by bone (a column
-            each).
+        kind: text, a number, a list of texts (in a table joined by ``; ``), ages by region or by bone, or measures by
+            name (a column each).
         unit: of a number.
         meaning: in a sentence.
         null: when it is null, which a table shows as an empty cell; empty when it never is.
@@ -98,6 +99,7 @@ FIELDS: tuple[Field, ...] = (
     Field("height_note", "text", "Why there is no adult height, or no range of it.", null="nothing is missing"),
     Field("quality", "text", "What the quality gate says.", null="no image", words=("ok", "warning", "rejected")),
     Field("flags", "list", "What to look at; for a rejected image, why it was rejected."),
+    Field("measures", "measures", "What the quality gate judges the image by.", null="no hand was found"),
     Field("message", "text", "Why there is no bone age.", null="there is one"),
     Field("bundle", "text", "Name of the bundle that read it.", null=_NO_AGE),
 )
@@ -121,18 +123,29 @@ def bone_column(bone: str) -> str:
     return f"plate_{bone.lower()}"
 
 
+def measure_column(measure: str) -> str:
+    """The column of a table that holds a measure of the image.
+
+    >>> measure_column("noise")
+    'measure_noise'
+    """
+    return f"measure_{measure}"
+
+
 def _columns(field: Field, regions: Sequence[str]) -> tuple[str, ...]:
     if field.kind == "ages":
         return tuple(age_column(region) for region in regions)
+    if field.kind == "measures":
+        return tuple(measure_column(measure) for measure in IMAGE_MEASURES)
     return tuple(bone_column(bone) for bone in BONES) if field.kind == "plates" else (field.name,)
 
 
 def result_row(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
-    """An outcome as a row of :func:`result_columns`: numbers with two decimals, what is missing is ""."""
+    """An outcome as a row of :func:`result_columns`: numbers are rounded, what is missing is ""."""
     row: dict[str, Any] = {}
     for name, value in result_record(outcome, regions).items():
         if isinstance(value, dict):
-            column = bone_column if name == "plates" else age_column
+            column = {"plates": bone_column, "measures": measure_column}.get(name, age_column)
             row |= {column(part): age for part, age in value.items()}
         else:
             row[name] = BETWEEN_FLAGS.join(value) if isinstance(value, list) else value
@@ -157,6 +170,7 @@ def result_record(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
         "also_possible": [],
         "quality": _quality(outcome),
         "flags": list(outcome.rejected if age is None else age.flags),
+        "measures": _measures(outcome),
         "message": outcome.message or None,
     }
     if finding is not None:
@@ -210,6 +224,7 @@ def record_schema() -> dict[str, Any]:
         "list": {"type": "array", "items": {"type": "string"}},
         "ages": ages | {"propertyNames": {"enum": list(REGIONS)}},
         "plates": ages | {"required": list(BONES), "propertyNames": {"enum": list(BONES)}},
+        "measures": ages | {"required": list(IMAGE_MEASURES), "propertyNames": {"enum": list(IMAGE_MEASURES)}},
     }
     properties = {}
     for field in FIELDS:
@@ -218,7 +233,7 @@ def record_schema() -> dict[str, Any]:
         described = kinds[field.kind] | {"description": f"{field.meaning}{unit}{null}".replace("`", "")}
         if field.words:
             described["enum"] = [*field.words, *([None] if field.null else [])]
-        if field.null and field.kind not in ("ages", "plates"):
+        if field.null and field.kind not in ("ages", "plates", "measures"):
             described["type"] = [described["type"], "null"]
         properties[field.name] = described
     return {
@@ -235,6 +250,13 @@ def record_schema() -> dict[str, Any]:
 def _rounded(value: float | None) -> float | None:
     """Two decimals; what is no number is none, for JSON has no word for it."""
     return None if value is None or not math.isfinite(value) else round(float(value), 2)
+
+
+def _measures(outcome: Outcome) -> dict[str, float | None]:
+    """Four digits each: some are small shares."""
+    found = {} if outcome.analysis is None else outcome.analysis.measures
+    known = {name: found.get(name, math.nan) for name in IMAGE_MEASURES}
+    return {name: float(f"{value:.4g}") if math.isfinite(value) else None for name, value in known.items()}
 
 
 def _quality(outcome: Outcome) -> str | None:

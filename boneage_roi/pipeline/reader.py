@@ -149,7 +149,8 @@ class BoneAgeReader:
             radiograph = undo_squash(radiograph, wide)
             frame, mask = self._framed(radiograph)
         frame = apply_steps(frame, mask, self.bundle.manifest.steps)
-        return Analysis(radiograph, mask, frame, name_boxes(self._finder(frame)), wide)
+        found = Analysis(radiograph, mask, frame, name_boxes(self._finder(frame)), wide)
+        return replace(found, measures=measure(found, self._finder.regions))
 
     def _framed(self, radiograph: Radiograph) -> tuple[HandFrame, HandMask]:
         mask = self._segmenter(radiograph)
@@ -159,7 +160,7 @@ class BoneAgeReader:
 
     def assess(self, analysis: Analysis) -> Verdict:
         """Whether a bone age may rest on an analysis, and what to look at when it does."""
-        verdict = self._gate.judge(measure(analysis, self._finder.regions))
+        verdict = self._gate.judge(analysis.measures or measure(analysis, self._finder.regions))
         found = {box.region for box in analysis.boxes}
         absent = [f"{region} not found" for region in self._finder.regions if region not in found]
         inverted = ["inverted"] if analysis.frame.inverted else []

@@ -25,6 +25,9 @@ FAINTEST = 1e-3
 ABOVE_WRIST = 0.1
 """What touches the image's edge this far above the wrist is hand, not forearm; in wrist-to-MCP distances."""
 
+IMAGE_MEASURES = ("landmarks", "second_hand", "size", "forearm", "edge", "contrast", "clipped", "noise", "blocks")
+"""Measures of every image, whatever regions are looked for."""
+
 
 def parts(regions: Sequence[str]) -> tuple[str, ...]:
     """Measures that tell a hand from anything else: how sure its landmarks and its found regions are, 0..1 each."""
