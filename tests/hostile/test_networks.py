@@ -199,6 +199,48 @@ HIDDEN = b"\x0a\x04\x22\x02If"  # a graph's node with the operator If
 OPEN = b"\x3a"  # the graph of a network
 
 
+def field(number: int, content: bytes) -> bytes:
+    """A field of a message whose content has a length."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def test_18_10_what_is_forbidden_is_found_whatever_lies_before_it() -> None:
+    """Names of every length, fields of fixed length that no reader knows, an attribute of many bytes."""
+    for length in (*range(50, 140), *range(250, 262), 16_383, 16_384):
+        named = field(1, field(3, b"n" * length))
+        check_network(field(7, named))
+        with pytest.raises(InputError, match="operator 'If'"):
+            check_network(field(7, named + HIDDEN))
+        attribute = field(1, b"n" * length) + field(6, b"")  # a graph, after a name
+        with pytest.raises(InputError, match="a graph or sparse weights inside an operator"):
+            check_network(field(7, field(1, field(5, attribute))))
+    unknown = varint(99 << 3 | 1) + bytes(8) + varint(99 << 3 | 5) + bytes(4)
+    check_network(unknown + small() + unknown)
+    with pytest.raises(InputError, match="operator 'If'"):
+        check_network(unknown + field(7, unknown + HIDDEN))
+
+
+@pytest.mark.parametrize("number", [6, 11, 22, 23])
+def test_18_10_no_attribute_holds_a_graph_or_sparse_weights(number: int) -> None:
+    with pytest.raises(InputError, match="a graph or sparse weights inside an operator"):
+        check_network(field(7, field(1, field(5, field(number, b"")))))
+
+
+@pytest.mark.parametrize("number", [5, 10])
+def test_18_10_tensors_of_attributes_are_looked_at_one_or_many(number: int) -> None:
+    for tensor, reason in ((field(13, b"x"), "another file"), (field(1, varint(10**9)), "a size that none needs")):
+        with pytest.raises(InputError, match=reason):
+            check_network(field(7, field(1, field(5, field(number, tensor)))))
+
+
+@pytest.mark.parametrize("number", [1, 7])
+def test_18_10_sizes_are_read_packed_or_not(number: int) -> None:
+    for sizes in (field(number, varint(3) + varint(10**9)), varint(number << 3) + varint(10**9)):
+        with pytest.raises(InputError, match="a size that none needs"):
+            check_network(field(7, field(5, sizes)))
+    check_network(field(7, field(5, field(number, varint(3) + varint(LARGEST_SIDE)))))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -86,12 +86,12 @@ def test_18_18_what_the_detector_finds_is_what_a_region_is_trained_on(run: Run) 
         assert box.region == "carpal"
         np.testing.assert_allclose(box.box, (6 + number, 12 + number, 22 + number, 32 + number), atol=1)
     samples = load_samples(run, "carpal", (32, 24), 0.0, "train")
-    numbers = np.flatnonzero(run.manifest.split == "train")
-    assert [sample.boneage for sample in samples] == run.manifest.boneage.iloc[numbers].tolist()
-    for sample, number in zip(samples, numbers, strict=True):
-        assert abs(float(np.median(sample.crops.pixels)) - (140 + 5 * number)) <= 2
+    taught = np.flatnonzero(run.manifest.split == "train").tolist()
+    assert [sample.boneage for sample in samples] == run.manifest.boneage.iloc[taught].tolist()
+    for sample, place in zip(samples, taught, strict=True):
+        assert abs(float(np.median(sample.crops.pixels)) - (140 + 5 * place)) <= 2
         centre = sample.crops.places[0, :2] * [SIZE[1], SIZE[0]]
-        np.testing.assert_allclose(centre, (14 + number, 22 + number), atol=1)
+        np.testing.assert_allclose(centre, (14 + place, 22 + place), atol=1)
 
 
 def test_18_18_the_sex_that_is_learnt_beside_the_age_adds_its_weighted_loss() -> None:
