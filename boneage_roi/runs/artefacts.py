@@ -4,8 +4,11 @@
 ``readings/<split>/<region>`` what a region's CNN says. Rows of arrays are in the order of the run's manifest.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,20 @@ from boneage_roi.runs.run import Run
 from boneage_roi.values import HandFrame, RegionBox, RegionReading
 
 CORNERS = list(boxes_csv.CORNERS)
+_FRAME_COLUMNS = ["width", "height", "inverted", "confidence", *(f"m{index}" for index in range(6))]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a file that a stage left into one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, BadZipFile):
+        raise InputError(
+            f"{path}: damaged, or no file of this run; delete {path.parent}, and the same command makes it anew"
+        ) from None
 
 
 class FrameCache:
@@ -26,9 +43,12 @@ class FrameCache:
 
     def __init__(self, run: Run) -> None:
         pixels, bad_exports, table = (run.path / layout.FRAMES / name for name in layout.FRAME_FILES)
-        self._table = pd.read_csv(table, dtype={"id": str}).set_index("id")
-        self._pixels = np.load(pixels, mmap_mode="r")
-        self._bad_exports = np.load(bad_exports, mmap_mode="r")
+        with _reading(table):
+            self._table = pd.read_csv(table, dtype={"id": str}).set_index("id")[_FRAME_COLUMNS]
+        with _reading(pixels):
+            self._pixels = np.load(pixels, mmap_mode="r")
+        with _reading(bad_exports):
+            self._bad_exports = np.load(bad_exports, mmap_mode="r")
         self._row = {key: row for row, key in enumerate(self._table.index)}
 
     @property
@@ -71,12 +91,17 @@ def write_boxes(run: Run, boxes: dict[str, list[RegionBox]]) -> None:
 
 
 def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
-    """The regions found in every frame, by hand; hands without any are missing."""
-    table = pd.read_csv(run.path / layout.BOXES / layout.BOXES_FILE, dtype={"id": str})
-    boxes: dict[str, list[RegionBox]] = {}
-    for key, region, *corners, confidence in table.itertuples(index=False, name=None):
-        box = RegionBox(region, tuple(corners), confidence)
-        boxes.setdefault(key, []).append(box)
+    """The regions found in every frame, by hand; hands without any are missing.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path, boxes = run.path / layout.BOXES / layout.BOXES_FILE, dict[str, list[RegionBox]]()
+    with _reading(path):
+        table = pd.read_csv(path, dtype={"id": str})[["id", "region", *CORNERS, "confidence"]]
+        for key, region, *corners, confidence in table.itertuples(index=False, name=None):
+            left, top, right, bottom = (float(corner) for corner in corners)
+            boxes.setdefault(key, []).append(RegionBox(region, (left, top, right, bottom), float(confidence)))
     return boxes
 
 
@@ -105,7 +130,7 @@ def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[
     """All regions' readings of a split's hands, by hand.
 
     Raises:
-        InputError: the readings of a region are missing.
+        InputError: the readings of a region are missing or damaged.
     """
     hands: dict[str, list[RegionReading]] = {}
     grid = run.config.grid
@@ -114,7 +139,7 @@ def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[
         if not path.is_file():
             command = f"boneage-roi train-fusion --run {run.path}"
             raise InputError(f"{path}: no readings of {region} of the {split} hands; `{command}` makes them")
-        with np.load(path) as kept:
+        with _reading(path), np.load(path) as kept:
             columns = [kept[name] for name in ("ids", "distributions", "features", "crops", "confidences")]
         for key, distribution, features, crops, confidence in zip(*columns, strict=True):
             reading = RegionReading(region, distribution, features, int(crops), float(confidence), grid)

@@ -172,6 +172,24 @@ def test_schema_4_is_read_in_todays_words() -> None:
     assert (manifest.fusion.kind, manifest.grid.bins, len(manifest.views)) == ("rb-fcl+trees", 240, 6)
 
 
+KEPT_SINCE_4 = ("training_data", "license_note", "metrics", "files")
+
+
+@pytest.mark.parametrize("schema", [4, 5])
+def test_18_13_a_bundle_without_regions_is_refused_in_a_line(bundle_folder: Path, schema: int) -> None:
+    def without(manifest: dict[str, Any]) -> None:
+        if schema == 4:
+            size = {"segmenter_size": manifest["segmenter"]["size"], "detector_size": manifest["finder"]["size"]}
+            for name in set(manifest) - {"name", "created", "package_version", "frame_size", *KEPT_SINCE_4}:
+                del manifest[name]
+            manifest.update(schema_version=4, regions={}, **size)
+        else:
+            manifest["networks"].clear()
+
+    edit(bundle_folder, without)
+    assert "networks: Tuple should have at least 1 item" in refusal(bundle_folder)
+
+
 def test_what_is_known_of_single_bones_is_listed_where_it_is_there(tmp_path: Path) -> None:
     folder = write_toy_bundle(tmp_path / "toy")
     assert "bones.json" not in Bundle.load(folder).manifest.files

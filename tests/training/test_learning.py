@@ -22,10 +22,17 @@ from boneage_roi.regional_models.networks import build_network
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regional_models.train import RegionTraining, load_samples, train_region
 from boneage_roi.runs import layout
-from boneage_roi.runs.artefacts import FrameCache, read_boxes, write_boxes
+from boneage_roi.runs.artefacts import (
+    FrameCache,
+    read_boxes,
+    read_readings,
+    readings_path,
+    write_boxes,
+    write_readings,
+)
 from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import cache_boxes
-from boneage_roi.values import RegionBox
+from boneage_roi.values import RegionBox, RegionReading
 from tests.detection.test_runtime import bright_spot_detector
 from tests.training.runs import SIZE, config, hands_of_every_split, write_frames, write_run
 
@@ -58,6 +65,33 @@ def test_18_18_the_error_that_train_region_says_is_that_of_its_exported_network(
     assert said["hands"] == len(errors)
     assert said["mae"] == pytest.approx(float(np.mean(errors)), abs=0.05)
     assert said["split"] == "fusion"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"id,region\n1,carpal\n", b"\xff\xfe\0"])
+def test_18_14_what_a_stage_left_damaged_is_one_line(run: Run, content: bytes) -> None:
+    readings = {
+        str(key): RegionReading("hand", np.ones(240, np.float32) / 240, np.ones(3, np.float32), 1) for key in "ab"
+    }
+    paths = [readings_path(run, region, "fusion") for region in ("hand", "carpal")]
+    for path in paths:
+        write_readings(path, readings)
+    frames = [run.path / layout.FRAMES / name for name in layout.FRAME_FILES]
+    reads = [(path, lambda: read_readings(run)) for path in paths]
+    reads += [(path, lambda: FrameCache(run)) for path in frames]
+    reads += [(run.path / layout.BOXES / layout.BOXES_FILE, lambda: read_boxes(run))]
+    for path, read in reads:
+        kept = path.read_bytes()
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"damaged, or no file of this run; delete .* makes it anew") as caught:
+            read()
+        assert str(path) in str(caught.value)
+        path.write_bytes(kept)
+        read()
+
+
+def test_18_14_a_run_with_fewer_regions_says_which_readings_are_missing(run: Run) -> None:
+    with pytest.raises(InputError, match=r"no readings of hand of the fusion hands; `boneage-roi train-fusion --run"):
+        read_readings(run)
 
 
 def test_a_region_that_was_found_on_no_held_out_hand_has_no_error(run: Run) -> None:
