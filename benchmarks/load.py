@@ -6,9 +6,14 @@
 Each client sends the examples one after another; on 429 it waits as long as Retry-After says. Prints how many answers
 of each status there were, the time of readings (median and 95th percentile), and the resident memory of the process at
 the start, in the middle and at the end. Ends with 1 when an answer was neither 200 nor 429.
+
+    uv run --extra serve python benchmarks/load.py http://127.0.0.1:8000 --clients 4 --count 2000 --pid $!
+
+With ``--count`` the clients send so many readings together, and the memory is printed ten times on the way.
 """
 
 import argparse
+import math
 import sys
 import threading
 import time
@@ -18,14 +23,17 @@ from collections import Counter
 from pathlib import Path
 from statistics import quantiles
 
+PARTS = 10
+"""How often the memory is printed while many readings are done."""
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 class Clients:
-    """Clients that read until a moment, each in a thread."""
+    """Clients that read until a moment, or until there are so many readings, each in a thread."""
 
-    def __init__(self, url: str, until: float) -> None:
-        self._url, self._until = url, until
+    def __init__(self, url: str, until: float, count: float = math.inf) -> None:
+        self._url, self._until, self._count = url, until, count
         self._images = [path.read_bytes() for path in sorted(EXAMPLES.glob("*-*y*.png"))]
         self._lock = threading.Lock()
         self.statuses: Counter[str] = Counter()
@@ -39,7 +47,7 @@ class Clients:
             thread.join()
 
     def _read(self, number: int) -> None:
-        while time.monotonic() < self._until:
+        while time.monotonic() < self._until and self.statuses["200"] < self._count:
             began = time.monotonic()
             status, pause = self._post(self._images[number % len(self._images)])
             with self._lock:
@@ -80,13 +88,32 @@ def report(name: str, clients: Clients) -> None:
     print(f"{name}: {dict(clients.statuses)}; {shown}", flush=True)
 
 
+def many_readings(url: str, clients: int, count: int, pid: int | None) -> int:
+    """The memory over many readings."""
+    seen: set[str] = set()
+    done = 0
+    print(f"0 readings: memory {resident(pid)}", flush=True)
+    for part in range(1, PARTS + 1):
+        many = Clients(url, math.inf, count * part // PARTS - done)
+        many.run(clients)
+        done += many.statuses["200"]
+        seen |= set(many.statuses)
+        print(f"{done} readings: memory {resident(pid)}", flush=True)
+        if seen - {"200", "429"}:
+            break
+    return 0 if seen <= {"200", "429"} else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=120, help="of the load; a quarter of it for one client before")
     parser.add_argument("--pid", type=int, help="process of the service, for its memory")
+    parser.add_argument("--count", type=int, help="readings in all, instead of seconds")
     options = parser.parse_args()
+    if options.count:
+        return many_readings(options.url, options.clients, options.count, options.pid)
     alone = Clients(options.url, time.monotonic() + options.seconds / 4)
     alone.run(1)
     report("1 client", alone)

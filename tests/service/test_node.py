@@ -68,8 +68,9 @@ def radiograph(path: Path, number: int, picture: str = "girl-10y.png", **changes
 class Node:
     """``boneage-roi listen`` as a program of its own."""
 
-    def __init__(self, folder: Path, send_to: str, *options: str) -> None:
+    def __init__(self, folder: Path, send_to: str, *options: str, up: "Callable[[int], bool] | None" = None) -> None:
         self.port = free_port()
+        self._up = up or answers
         self.folder = folder
         self._command = [
             *(sys.executable, "-m", "boneage_roi", "listen", "--send-to", send_to, "--port", str(self.port)),
@@ -80,7 +81,7 @@ class Node:
     def start(self) -> None:
         log = (self.folder / "node.log").open("a")
         self.process = subprocess.Popen(self._command, stdout=log, stderr=log, text=True)
-        wait_for(lambda: answers(self.port), 90, "the node listens")
+        wait_for(lambda: self._up(self.port), 90, "the node listens")
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -273,3 +274,110 @@ def test_an_archive_that_does_not_answer_is_told_in_a_line(tmp_path: Path) -> No
     wrong = subprocess.run(command, capture_output=True, text=True)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "write the root of a DICOMweb service" in wrong.stderr
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """An authority, and who it signed: PEM files."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+def certificates(folder: Path) -> Certificates:
+    """An authority of its own, and a certificate of this computer that it signed."""
+    pytest.importorskip("cryptography", reason="needs cryptography")
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import ip_address
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    folder.mkdir()
+    now = datetime.now(UTC)
+
+    def signed(name: str, public: Any, by: str, signer: Any, *, authority: bool) -> x509.Certificate:
+        def named(text: str) -> x509.Name:
+            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+        builder = x509.CertificateBuilder().subject_name(named(name)).issuer_name(named(by)).public_key(public)
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
+        builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        return builder.add_extension(address, critical=False).sign(signer, hashes.SHA256())
+
+    def pem(path: Path, one: x509.Certificate) -> Path:
+        path.write_bytes(one.public_bytes(serialization.Encoding.PEM))
+        return path
+
+    root, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    key = folder / "key.pem"
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    key.write_bytes(own.private_bytes(*form))
+    return Certificates(
+        pem(folder / "authority.pem", signed("authority", root.public_key(), "authority", root, authority=True)),
+        pem(folder / "own.pem", signed("this computer", own.public_key(), "authority", root, authority=False)),
+        key,
+    )
+
+
+def test_with_tls_only_who_shows_a_certificate_is_heard_and_findings_go_out_encrypted(tmp_path: Path) -> None:
+    from pynetdicom import AE, evt
+    from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+        Comprehensive3DSRStorage,
+        ComputedRadiographyImageStorage,
+        SecondaryCaptureImageStorage,
+        Verification,
+    )
+
+    from boneage_roi.service.node.tls import contexts
+
+    ours, others = certificates(tmp_path / "ours"), certificates(tmp_path / "others")
+    listening, calling = contexts(ours.certificate, ours.key, ours.authority)
+    _, stranger = contexts(others.certificate, others.key, ours.authority)
+
+    got: list[str] = []
+    archive = AE("PACS")
+    for kind in (Comprehensive3DSRStorage, SecondaryCaptureImageStorage):
+        archive.add_supported_context(kind)
+
+    def stored(event: Any) -> int:
+        got.append(str(event.dataset.Modality))
+        return 0
+
+    port = free_port()
+    server = archive.start_server(
+        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)], ssl_context=listening
+    )
+    sender = AE("SENDER")
+    sender.acse_timeout = sender.connection_timeout = 10
+    for kind in (Verification, ComputedRadiographyImageStorage):
+        sender.add_requested_context(kind)
+
+    def heard(port: int, tls: Any, path: Path | None = None) -> bool:
+        arguments = None if tls is None else (tls, "127.0.0.1")
+        association = sender.associate("127.0.0.1", port, ae_title="BONEAGE", tls_args=arguments)
+        if not association.is_established:
+            return False
+        status = association.send_c_echo() if path is None else association.send_c_store(str(path))
+        association.release()
+        return bool("Status" in status and status.Status == 0)
+
+    options = ("--tls-certificate", "--tls-key", "--tls-authority")
+    files = (ours.certificate, ours.key, ours.authority)
+    pairs = [str(part) for pair in zip(options, files, strict=True) for part in pair]
+    node = Node(tmp_path, f"PACS@127.0.0.1:{port}", *pairs, up=lambda port: heard(port, calling))
+    try:
+        assert not heard(node.port, None), "without TLS"
+        assert not heard(node.port, stranger), "with a certificate that another signed"
+        assert heard(node.port, calling, radiograph(tmp_path / "hand.dcm", 1))
+        wait_for(lambda: len(got) == 2, 120, "the findings come")
+        assert sorted(got) == ["OT", "SR"]
+        assert not list((tmp_path / "queue").rglob("*.dcm"))
+    finally:
+        node.kill()
+        server.shutdown()
