@@ -76,7 +76,7 @@ def test_words_for_a_sex(reader: br.BoneAgeReader, word: str) -> None:
 
 @needs_bundle
 @pytest.mark.parametrize("word", ["girl", "boy", "", "0", "Mann"])
-def test_a_sex_that_is_none_is_no_girl(reader: br.BoneAgeReader, word: str) -> None:
+def test_18_3_a_sex_that_is_none_is_no_girl(reader: br.BoneAgeReader, word: str) -> None:
     with pytest.raises(br.InputError, match="is unknown; write M, F, male or female"):
         reader.predict(GIRL, sex=word)
     analysis = reader.analyse(GIRL)

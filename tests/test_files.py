@@ -35,7 +35,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_file_is_replaced_and_never_written_over_in_place(tmp_path: Path) -> None:
+def test_18_17_a_file_is_replaced_and_never_written_over_in_place(tmp_path: Path) -> None:
     path, kept = tmp_path / "a.txt", tmp_path / "kept.txt"
     path.write_text("old")
     kept.hardlink_to(path)
@@ -79,12 +79,12 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
+def test_18_7_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left on device\)"):
         write_atomically(Path("/dev/full"), "x" * 100_000)
 
 
-def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_18_6_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     for content in ("one", "two"):
         with replace_folder(folder) as building:
@@ -106,7 +106,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_kill_while_a_folder_is_replaced_leaves_a_whole_one(tmp_path: Path) -> None:
+def test_18_6_a_kill_while_a_folder_is_replaced_leaves_a_whole_one(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from boneage_roi.files import replace_folder\n"
         "for number in range(10**6):\n"

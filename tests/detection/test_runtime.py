@@ -157,7 +157,7 @@ def bright_spot_detector(path: Path, size: int, number: int = 1) -> Path:
 
 
 @pytest.mark.parametrize(("shape", "number"), [((512, 416), 1), ((300, 480), 0), ((320, 320), 1)])
-def test_a_box_is_found_where_the_frame_shows_it(tmp_path: Path, shape: tuple[int, int], number: int) -> None:
+def test_18_17_a_box_is_found_where_the_frame_shows_it(tmp_path: Path, shape: tuple[int, int], number: int) -> None:
     """A frame that is not square is padded for the network; its boxes are in the frame's own pixels all the same."""
     frame = np.full(shape, 127, np.uint8)
     left, top, right, bottom = truth = (60, 120, 140, 220)

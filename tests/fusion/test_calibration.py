@@ -11,7 +11,7 @@ from tests.fusion.makers import ALL, hands_of, reading
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9])
-def test_intervals_cover_as_many_new_hands_as_they_say(coverage: float) -> None:
+def test_18_17_intervals_cover_as_many_new_hands_as_they_say(coverage: float) -> None:
     """Errors grow with the disagreement of the regions, and boys' are larger; the new hands are others."""
     random = np.random.default_rng(4)
     hands, new = hands_of(1500, seed=1), hands_of(1500, seed=2)
@@ -28,7 +28,7 @@ def test_intervals_cover_as_many_new_hands_as_they_say(coverage: float) -> None:
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
-def test_intervals_of_alike_hands_cover_just_the_share_that_was_asked_for(coverage: float) -> None:
+def test_18_17_intervals_of_alike_hands_cover_just_the_share_that_was_asked_for(coverage: float) -> None:
     """Where nothing tells one hand from another, the half width is the errors' own quantile, and no point lower."""
     hands = stack_readings([([reading(region, 100.0) for region in ALL], "F")] * 400, ALL)
     errors = np.random.default_rng(0).permutation(np.linspace(0.05, 20, 400)).astype(np.float32)

@@ -20,7 +20,7 @@ def test_no_interval_is_narrower_than_the_narrowest() -> None:
     np.testing.assert_allclose(intervals.half_width(hands, hands.distributions.mean(axis=1)), 6)
 
 
-def test_the_half_width_is_the_factor_times_what_the_weights_give() -> None:
+def test_18_17_the_half_width_is_the_factor_times_what_the_weights_give() -> None:
     hands = hands_of(20)
     fused = hands.distributions.mean(axis=1)
     weights = (1.0, 0.5, *(3.0,) * 14)
@@ -30,7 +30,7 @@ def test_the_half_width_is_the_factor_times_what_the_weights_give() -> None:
     np.testing.assert_allclose(wider, 1.5 * plain, rtol=1e-5)
 
 
-def test_each_sex_and_age_has_a_knot_of_its_own() -> None:
+def test_18_17_each_sex_and_age_has_a_knot_of_its_own() -> None:
     """Weights are those of girls first; between two knots a hand belongs to both."""
     knots = [0, 36, 72, 108, 144, 180, 239]
     certain = np.eye(240, dtype=np.float32)

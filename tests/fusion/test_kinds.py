@@ -42,7 +42,7 @@ def test_an_unknown_fusion_lists_the_known() -> None:
         find_fusion("median")
 
 
-def test_a_fusion_that_was_killed_and_taught_again_gives_the_same_files(tmp_path: Path) -> None:
+def test_18_16_a_fusion_that_was_killed_and_taught_again_gives_the_same_files(tmp_path: Path) -> None:
     kind, hands = find_fusion("rb-fcl+trees"), hands_of(120)
     ages = (moments(hands.distributions)[0][:, 0] + 3).astype(np.float32)
     settings = FusionConfig(folds=2, epochs=3)

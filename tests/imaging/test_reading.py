@@ -50,7 +50,7 @@ def test_depth_beyond_8_bits_is_kept(tmp_path: Path, suffix: str, levels: int) -
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_16_bit_colour(tmp_path: Path, suffix: str) -> None:
+def test_18_12_16_bit_colour(tmp_path: Path, suffix: str) -> None:
     pixels = read_radiograph(write(tmp_path / f"hand{suffix}", np.dstack([DEEP] * 3))).pixels
     np.testing.assert_allclose(pixels, EXPECTED, atol=1e-4)
 
@@ -69,7 +69,7 @@ def test_16_bit_colour(tmp_path: Path, suffix: str) -> None:
 )
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True])
-def test_tiff_of_every_number(tmp_path: Path, image: NDArray[Any], order: str, big: bool) -> None:
+def test_18_12_tiff_of_every_number(tmp_path: Path, image: NDArray[Any], order: str, big: bool) -> None:
     pixels = read(tmp_path, tiff(image, order=order, big=big))
     np.testing.assert_allclose(pixels, EXPECTED, atol=1e-4)
 

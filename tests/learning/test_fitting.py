@@ -60,7 +60,7 @@ def train(folder: Path, *, die_at: int = 99, told: list[tuple[Any, ...]] | None 
     return module.network.state_dict()
 
 
-def test_a_training_that_was_killed_and_resumed_gives_the_same_weights(tmp_path: Path) -> None:
+def test_18_16_a_training_that_was_killed_and_resumed_gives_the_same_weights(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole")
     with pytest.raises(InterruptedError):
         train(tmp_path / "killed", die_at=2)
@@ -94,7 +94,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("kind", ["torch", "plain", "inside"])
-def test_a_crafted_checkpoint_runs_nothing(tmp_path: Path, kind: str) -> None:
+def test_18_8_a_crafted_checkpoint_runs_nothing(tmp_path: Path, kind: str) -> None:
     target, file = tmp_path / "executed", tmp_path / "round1.ckpt"
     if kind == "plain":
         file.write_bytes(pickle.dumps(Bomb(target)))
@@ -111,7 +111,7 @@ def test_a_crafted_checkpoint_runs_nothing(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_cut_checkpoint_is_one_line(tmp_path: Path, share: float) -> None:
+def test_18_14_a_cut_checkpoint_is_one_line(tmp_path: Path, share: float) -> None:
     with pytest.raises(InterruptedError):
         train(tmp_path, die_at=2)
     file = tmp_path / "round1.ckpt"

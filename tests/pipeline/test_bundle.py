@@ -124,12 +124,12 @@ def test_manifest_that_is_no_manifest(bundle_folder: Path, content: str) -> None
     assert "manifest.json" in refusal(bundle_folder)
 
 
-def test_a_file_that_is_not_listed_is_refused(bundle_folder: Path) -> None:
+def test_18_9_a_file_that_is_not_listed_is_refused(bundle_folder: Path) -> None:
     (bundle_folder / "regions" / "hand.onnx.data").write_text("weights that nobody vouches for")
     assert "hand.onnx.data: not listed in manifest.json" in refusal(bundle_folder)
 
 
-def test_a_file_too_large_is_refused_before_it_is_hashed(bundle_folder: Path) -> None:
+def test_18_10_a_file_too_large_is_refused_before_it_is_hashed(bundle_folder: Path) -> None:
     with (bundle_folder / "regions" / "hand.onnx").open("wb") as file:
         file.truncate(5 * 2**30)  # sparse
     began = time.monotonic()

@@ -44,7 +44,7 @@ def test_augmentation_grows_with_its_strength_and_mirrors_the_place() -> None:
     assert 0 < little < 0.6 * much
 
 
-def test_a_mirrored_hand_has_its_crops_mirrored_with_their_places() -> None:
+def test_18_17_a_mirrored_hand_has_its_crops_mirrored_with_their_places() -> None:
     hands = dataset(0.05)
     hands.samples[0].crops.pixels[0] = np.where(np.arange(40) < 20, 230, 20)  # bright on the left
     sides: dict[float, set[bool]] = {}

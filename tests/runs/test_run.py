@@ -180,7 +180,7 @@ def test_a_missing_stage_names_its_command(run: Run) -> None:
 
 @pytest.mark.parametrize("name", [layout.METRICS, layout.FINGERPRINT])
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"{}" * 3])
-def test_a_damaged_note_of_a_stage_is_one_line(run: Run, name: str, content: bytes) -> None:
+def test_18_14_a_damaged_note_of_a_stage_is_one_line(run: Run, name: str, content: bytes) -> None:
     (run.path / "detector" / name).write_bytes(content)
     with pytest.raises(InputError, match=r"damaged; `boneage-roi train-detector --run .* --retrain`"):
         run.require("detector")
@@ -191,20 +191,20 @@ def test_a_damaged_note_of_a_stage_is_one_line(run: Run, name: str, content: byt
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "id,path,sex,boneage,width,height,split\n", '"'])
-def test_a_foreign_manifest_is_one_line(run: Run, content: str) -> None:
+def test_18_14_a_foreign_manifest_is_one_line(run: Run, content: str) -> None:
     (run.path / layout.MANIFEST).write_text(content)
     with pytest.raises(InputError, match="prepare the run again"):
         _ = run.manifest
 
 
-def test_a_damaged_note_of_the_preparation_prepares_again(run: Run, dataset: Path) -> None:
+def test_18_14_a_damaged_note_of_the_preparation_prepares_again(run: Run, dataset: Path) -> None:
     (run.path / layout.PREPARED).write_text("{")
     assert len(prepare(dataset, run, CONFIG)) == 3
     assert json.loads((run.path / layout.PREPARED).read_text())
     run.require(CARPAL)
 
 
-def test_the_folder_of_the_data_set_is_no_run(dataset: Path) -> None:
+def test_18_5_the_folder_of_the_data_set_is_no_run(dataset: Path) -> None:
     before = (dataset / "hands.csv").read_text()
     for given in (dataset, dataset / "hands.csv"):
         with pytest.raises(InputError, match="give the run a folder of its own"):
@@ -214,7 +214,7 @@ def test_the_folder_of_the_data_set_is_no_run(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["manifest.csv", "annotations/boxes.csv", "config.yaml", "bundle/x", "run.json"])
-def test_a_folder_with_foreign_files_is_no_run(dataset: Path, tmp_path: Path, name: str) -> None:
+def test_18_5_a_folder_with_foreign_files_is_no_run(dataset: Path, tmp_path: Path, name: str) -> None:
     file = tmp_path / "foreign" / name
     file.parent.mkdir(parents=True)
     file.write_text("mine")
@@ -224,7 +224,7 @@ def test_a_folder_with_foreign_files_is_no_run(dataset: Path, tmp_path: Path, na
     assert len(list((tmp_path / "foreign").rglob("*.*"))) <= 1
 
 
-def test_a_run_of_its_own_manifest_is_refused(run: Run) -> None:
+def test_18_5_a_run_of_its_own_manifest_is_refused(run: Run) -> None:
     with pytest.raises(InputError, match="the data set lies in this folder"):
         prepare(run.path / layout.MANIFEST, run, CONFIG)
     assert len(run.manifest) == 3
