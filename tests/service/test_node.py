@@ -353,6 +353,7 @@ def test_with_tls_only_who_shows_a_certificate_is_heard_and_findings_go_out_encr
     server = archive.start_server(
         ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)], ssl_context=listening
     )
+    assert server is not None
     sender = AE("SENDER")
     sender.acse_timeout = sender.connection_timeout = 10
     for kind in (Verification, ComputedRadiographyImageStorage):
