@@ -45,7 +45,7 @@ svg text { font-size: 12px; fill: #16202b; }
 .grid { stroke: #e1e6eb; } .band { fill: #b8d8c8; } .mean { fill: none; stroke: #1d6b4a; stroke-width: 1.5; }
 .way { fill: none; stroke: #16202b; stroke-dasharray: 4 3; } .earlier { fill: #fff; stroke: #16202b; stroke-width: 2; }
 .interval { stroke: #16202b; stroke-width: 2; fill: none; } .now { fill: #16202b; stroke: #fff; }
-@media (max-width: 480px) { main { padding: .8rem; } table { font-size: .8125rem; } thead th { font-size: .75rem; }
+@media (max-width: 480px) { main { padding: .8rem; } table { font-size: .8125rem; } thead th { font-size: .6875rem; }
   th, td { padding-right: .25rem; overflow-wrap: anywhere; } td { min-width: 2.6rem; } }
 @page { size: A4; margin: 12mm; }
 @media print { :root { background: #fff; font-size: 10pt; } main { padding: 0; max-width: none; }
