@@ -40,13 +40,14 @@ def train_aspect(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     Returns:
         On ``fusion`` hands: the standard deviation of the logarithm of the aspect's error, and its mean, of hands as
         they are, squashed to a square, and turned and squashed; and the ``limit`` beyond which a hand is squashed.
+        Nothing on a machine that does not lead: there the network is neither exported nor measured.
     """
     if (metrics := run.begin(layout.ASPECT)) is not None:
         return metrics
     config, path = run.config.aspect or AspectConfig(), run.stage(layout.ASPECT) / layout.SAMPLES_FILE
     lightning.seed_everything(run.config.seed, verbose=False)
     dataset = AspectDataset(read_samples(path, "train"), config.size, seed=0)
-    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
+    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch, devices=run.devices)
     module = _LitAspect(AspectNet(), config.learning_rate)
     fit(
         module,
@@ -56,7 +57,10 @@ def train_aspect(run: Run, progress: Progress | None = None) -> dict[str, Any]:
         name="aspect",
         seed=run.config.seed,
         progress=progress,
+        devices=run.devices,
     )
+    if not run.devices.leads:
+        return {}
     held_out = {kind: read_samples(path, kind) for kind in HELD_OUT}
     shift = calibrate(module.network, held_out["as_is"])
     export_aspect(module.network, config.size, path.parent / "aspect.onnx")
@@ -86,7 +90,7 @@ class _LitAspect(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         views, errors = batch
         guess = self.network(views.contiguous(memory_format=torch.channels_last))
-        self.log("error", (guess - errors).abs().mean(), on_step=False, on_epoch=True)
+        self.log("error", (guess - errors).abs().mean(), on_step=False, on_epoch=True, sync_dist=True)
         return functional.smooth_l1_loss(guess, errors, beta=BETA)
 
     def configure_optimizers(self) -> Any:

@@ -16,6 +16,7 @@ from boneage_roi.regions import REGIONS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from boneage_roi.learning.devices import Devices
     from boneage_roi.progress import Progress
     from boneage_roi.runs.run import Run
 
@@ -30,6 +31,18 @@ RunOption = Annotated[Path, typer.Option("--run", metavar="RUN", help="Work fold
 PresetOption = Annotated[str, typer.Option(metavar="NAME|FILE.yaml", help="Settings of a new run.")]
 Dataset = Annotated[
     Path, typer.Argument(help="A manifest CSV, or a folder in RSNA's layout; annotations beside it are used.")
+]
+DevicesOption = Annotated[
+    int, typer.Option(min=1, help="GPUs of this machine to train on at once; without a GPU, processes.")
+]
+NodesOption = Annotated[
+    int, typer.Option(min=1, help="Machines that run this same command, each with its NODE_RANK; see the docs.")
+]
+PrecisionOption = Annotated[
+    str, typer.Option(metavar="32-true|bf16-mixed|16-mixed", help="Numbers that networks compute with in training.")
+]
+LoadersOption = Annotated[
+    int, typer.Option("--loaders", min=0, help="Processes a device that make samples; 0 makes them in its own.")
 ]
 DEFAULT_RUN = Path("runs/default")
 
@@ -65,21 +78,39 @@ def demo(
 
 
 @app.command(epilog=examples("train-segmenter --run runs/default"))
-def train_segmenter(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
+def train_segmenter(
+    run: RunOption = DEFAULT_RUN,
+    retrain: Retrain = False,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    precision: PrecisionOption = "32-true",
+    loaders: LoadersOption = 0,
+) -> None:
     """Train the hand segmenter of a prepared run; resumes where it was stopped."""
-    _one_stage(run, "segmenter", retrain)
+    _one_stage(run, "segmenter", retrain, devices, nodes, precision, loaders)
 
 
 @app.command(epilog=examples("train-aspect --run runs/default"))
-def train_aspect(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
+def train_aspect(
+    run: RunOption = DEFAULT_RUN,
+    retrain: Retrain = False,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    precision: PrecisionOption = "32-true",
+    loaders: LoadersOption = 0,
+) -> None:
     """Train the network that tells whether a hand is squashed; needs the segmenter. Resumes where it was stopped."""
-    _one_stage(run, "aspect", retrain)
+    _one_stage(run, "aspect", retrain, devices, nodes, precision, loaders)
 
 
 @app.command(epilog=examples("train-detector --run runs/default"))
-def train_detector(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> None:
+def train_detector(
+    run: RunOption = DEFAULT_RUN,
+    retrain: Retrain = False,
+    devices: DevicesOption = 1,
+) -> None:
     """Train the region detector; needs the segmenter. Resumes where it was stopped."""
-    _one_stage(run, "detector", retrain)
+    _one_stage(run, "detector", retrain, devices)
 
 
 @app.command(epilog=examples("train-region carpal --run runs/default"))
@@ -87,11 +118,15 @@ def train_region(
     region: Annotated[str, typer.Argument(metavar="REGION", help=f"One of {', '.join(REGIONS)}.")],
     run: RunOption = DEFAULT_RUN,
     retrain: Retrain = False,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    precision: PrecisionOption = "32-true",
+    loaders: LoadersOption = 0,
 ) -> None:
     """Train the network of one region; all but the whole hand need the detector. Resumes where it was stopped."""
     if region not in list(REGIONS):
         raise InputError(f"unknown region {region!r}; known are {', '.join(REGIONS)}")
-    _one_stage(run, f"regions/{region}", retrain)
+    _one_stage(run, f"regions/{region}", retrain, devices, nodes, precision, loaders)
 
 
 @app.command(epilog=examples("train-fusion --run runs/default"))
@@ -106,18 +141,36 @@ def train_quality(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> Non
     _one_stage(run, "quality", retrain)
 
 
-@app.command(epilog=examples("train ../data/rsna", "train manifest.csv --run runs/mine --preset mine.yaml"))
+@app.command(
+    epilog=examples(
+        "train ../data/rsna",
+        "train manifest.csv --run runs/mine --preset mine.yaml",
+        "train ../data/rsna --devices 4 --precision bf16-mixed --loaders 8",
+    )
+)
 def train(
-    dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default", retrain: RetrainStale = False
+    dataset: Dataset,
+    run: RunOption = DEFAULT_RUN,
+    preset: PresetOption = "default",
+    retrain: RetrainStale = False,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    precision: PrecisionOption = "32-true",
+    loaders: LoadersOption = 0,
 ) -> None:
     """Do all of a training that is missing: prepare, every stage, export. The same command resumes it."""
     from boneage_roi.cli.progress import training_bars
+    from boneage_roi.learning.devices import Devices
     from boneage_roi.training.train import refusal_note
     from boneage_roi.training.train import train as train_all
 
     _require_training()
     with interruptible("the same command resumes"), training_bars() as progress:
-        bundle = train_all(dataset, run, preset, retrain=retrain, progress=progress)
+        on = Devices(devices, nodes, precision, loaders)
+        bundle = train_all(dataset, run, preset, retrain=retrain, devices=on, progress=progress)
+    if not on.leads:
+        print("trained along; the machine with NODE_RANK 0 writes the bundle")
+        return
     print(f"bundle is in {bundle}")
     from boneage_roi.pipeline.bundle import Bundle
 
@@ -152,30 +205,44 @@ def adopt(
 
 
 @contextmanager
-def _training(run: Path) -> "Iterator[tuple[Run, Progress]]":
+def _training(run: Path, devices: "Devices | None" = None) -> "Iterator[tuple[Run, Progress]]":
     """A prepared run, for the time of a training that Ctrl-C may end."""
     from boneage_roi.cli.progress import training_bars
+    from boneage_roi.learning.devices import ONE_DEVICE
     from boneage_roi.runs.run import Run
 
     _require_training()
-    opened = Run(run)
+    opened = Run(run, devices or ONE_DEVICE)
     with interruptible("the same command resumes"), training_bars() as progress:
         _ = opened.config
         yield opened, progress
 
 
-def _one_stage(run: Path, stage: str, retrain: bool) -> None:
+def _one_stage(
+    run: Path,
+    stage: str,
+    retrain: bool,
+    devices: int = 1,
+    nodes: int = 1,
+    precision: str = "32-true",
+    loaders: int = 0,
+) -> None:
     """Train one stage; what a user forgot is said before torch is imported."""
-    with _training(run) as (opened, progress):
+    from boneage_roi.learning.devices import Devices
+
+    with _training(run, Devices(devices, nodes, precision, loaders)) as (opened, progress):
         from boneage_roi.runs.plan import check_stage, trained_before
 
         check_stage(opened.config, stage)
         opened.require(*trained_before(opened.config, stage))
+        if retrain and opened.devices.nodes > 1:
+            raise InputError("several machines train what is missing only; use --retrain on one of them first")
         if retrain:
             opened.clear(stage)
         opened.refuse_stale(stage)
         from boneage_roi.training.stages import one_stage
 
+        opened.devices.check()
         metrics = one_stage(opened, stage, progress)
     _show_metrics(metrics)
 

@@ -14,6 +14,7 @@ from boneage_roi.detection.labels import build_labels
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.detection.yolo import train_yolo, trained_yolo
 from boneage_roi.files import write_atomically
+from boneage_roi.learning.devices import Devices
 from boneage_roi.learning.fitting import tune_cpu
 from boneage_roi.learning.onnx_export import halve_weights
 from boneage_roi.progress import Progress
@@ -111,7 +112,16 @@ def _settings(run: Run, data: Path, folder: Path) -> dict[str, Any]:
         "amp": False,
         "val": False,
         "plots": False,
+        **_devices(run.devices),
     }
+
+
+def _devices(devices: Devices) -> dict[str, Any]:
+    """Ultralytics' list of devices; it trains on the GPUs of one machine, and on a single one unless told."""
+    import torch
+
+    several = devices.count > 1 and torch.cuda.device_count() > 1
+    return {"device": ",".join(map(str, range(devices.count)))} if several else {}
 
 
 def enough(region: str) -> int:

@@ -4,6 +4,8 @@ Ultralytics keeps whole Python objects in its checkpoints, which run code when t
 running average and the optimizer's state are kept instead, and the network is built anew from its architecture.
 """
 
+import os
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ def train_yolo(settings: dict[str, Any], folder: Path, *, seed: int, progress: P
     """Train to the end of the schedule, resuming from the last finished epoch; ``folder/detector.ckpt`` is the result.
 
     Args:
-        settings: Ultralytics' own.
+        settings: Ultralytics' own. With several in ``device`` it starts a process for each, and no progress is told.
         folder: the stage's, for checkpoint and curves.
 
     Raises:
@@ -33,12 +35,13 @@ def train_yolo(settings: dict[str, Any], folder: Path, *, seed: int, progress: P
         return
     open_yolo()  # sets the environment before Ultralytics is imported
     from ultralytics.models.yolo.detect import DetectionTrainer
+    from ultralytics.utils.torch_utils import unwrap_model
 
     class TensorTrainer(DetectionTrainer):  # type: ignore[misc]
         def save_model(self) -> bool:
             content = {
                 "epoch": self.epoch,
-                "model": self.model.state_dict(),
+                "model": unwrap_model(self.model).state_dict(),
                 "ema": self.ema.ema.state_dict(),
                 "updates": self.ema.updates,
                 "optimizer": self.optimizer.state_dict(),
@@ -51,9 +54,9 @@ def train_yolo(settings: dict[str, Any], folder: Path, *, seed: int, progress: P
         def resume_training(self, ckpt: Any) -> None:
             if not path.is_file():
                 return
-            kept = load_tensors(path)
+            kept, network = load_tensors(path), unwrap_model(self.model)
             try:
-                self.model.load_state_dict(kept["model"])
+                network.load_state_dict(kept["model"])
                 self.ema.ema.load_state_dict(kept["ema"])
                 self.optimizer.load_state_dict(kept["optimizer"])
                 self.ema.updates, self.start_epoch = int(kept["updates"]), int(kept["epoch"]) + 1
@@ -62,9 +65,9 @@ def train_yolo(settings: dict[str, Any], folder: Path, *, seed: int, progress: P
                     f"{path}: not a checkpoint of this detector; delete it, and its stage starts over"
                 ) from None
             # The weight of the one-to-many loss falls with every epoch.
-            self.model.criterion = self.model.init_criterion()
+            network.criterion = network.init_criterion()
             for _ in range(self.start_epoch):
-                self.model.criterion.update()
+                network.criterion.update()
 
         def final_eval(self) -> None:
             """Nothing: the detector is measured after its export."""
@@ -72,6 +75,7 @@ def train_yolo(settings: dict[str, Any], folder: Path, *, seed: int, progress: P
         def read_results_csv(self) -> dict[str, Any]:
             return {}
 
+    told = None if "," in str(settings.get("device")) else progress  # a terminal's bars cannot go to other processes
     trainer = TensorTrainer(overrides={"model": ARCHITECTURE, **settings})
 
     def begin_epoch(trainer: Any) -> None:
@@ -82,13 +86,15 @@ def train_yolo(settings: dict[str, Any], folder: Path, *, seed: int, progress: P
         trainer.train_loader.generator.manual_seed(1_000_003 * seed + trainer.epoch)
 
     def tell(trainer: Any) -> None:
-        if progress is not None:
+        if told is not None:
             batches = len(trainer.train_loader)
             counted["batches"] += 1
             done = trainer.start_epoch * batches + counted["batches"]
-            progress(f"detector ({epochs} epochs)", min(done, epochs * batches), epochs * batches)
+            told(f"detector ({epochs} epochs)", min(done, epochs * batches), epochs * batches)
 
     def keep_curve(trainer: Any) -> None:
+        if int(os.environ.get("RANK", "0")):
+            return
         losses = {name: float(value) for name, value in (trainer.tloss or {}).items()}
         add_epoch(folder, "detector", trainer.epoch + 1, {**losses, "learning_rate": trainer.lr["lr/pg0"]})
 
@@ -96,7 +102,8 @@ def train_yolo(settings: dict[str, Any], folder: Path, *, seed: int, progress: P
     trainer.add_callback("on_train_epoch_start", begin_epoch)
     trainer.add_callback("on_train_batch_end", tell)
     trainer.add_callback("on_train_epoch_end", keep_curve)
-    trainer.train()
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # it shows a bar of its own
+        trainer.train()
     draw(folder)
 
 

@@ -12,10 +12,13 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch import distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from boneage_roi.learning.checkpoints import load_tensors
 from boneage_roi.learning.curves import add_epoch, draw
+from boneage_roi.learning.devices import ONE_DEVICE, Devices
+from boneage_roi.learning.relay import relayed
 from boneage_roi.progress import Progress
 
 
@@ -41,46 +44,60 @@ def fit(
     clip: float = 1.0,
     title: str = "",
     progress: Progress | None = None,
+    devices: Devices = ONE_DEVICE,
 ) -> None:
     """Train to the end of a fixed schedule, resuming from the last finished epoch in ``folder``.
 
-    A training that was stopped and resumed gives the same weights as one that was not: every epoch draws its random
-    numbers anew, from the seed and its own number. Learning curves go into ``folder``; TensorBoard's files too, into
-    ``folder/tensorboard``, where that is installed.
+    A training that was stopped and resumed gives the same weights as one that was not: every sample draws its random
+    numbers anew, from the seed, the number of the epoch and its own. So it looks the same whichever device or process
+    makes it, and a training on several devices differs from one on a single one by dropout and batch norms alone. Then
+    the module and the data set go to new processes, and only the first of them writes. Learning curves go into
+    ``folder``; TensorBoard's files too, into ``folder/tensorboard``, where that is installed.
 
     Args:
-        batches: from :func:`shuffled`. Its data set's ``reseed`` is called with two whole numbers before each epoch,
-            where it has one.
+        batches: from :func:`shuffled`, for the same devices.
         name: of the checkpoint and of the curves.
         title: what ``progress`` is told; the name when it is empty.
         progress: told after every batch, over all epochs.
+        devices: what to train on.
 
     Raises:
         InputError: the checkpoint is damaged or holds more than tensors.
     """
-    tune_cpu()
-    warnings.filterwarnings("ignore", module="lightning")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     last = folder / f"{name}.ckpt"
-    if last.is_file():
-        load_tensors(last)
+    begun = int(load_tensors(last).get("epoch", -1)) + 1 if last.is_file() else 0
+    batches.sampler.reseed(seed, begun)  # loader processes begin before the epoch does
     checkpoints = ModelCheckpoint(folder, filename=name, save_on_train_epoch_end=True, enable_version_counter=False)
-    trainer = lightning.Trainer(
-        max_epochs=epochs,
-        accelerator="auto",
-        devices=1,
-        logger=_tensorboard(folder, name),
-        callbacks=[_Seeds(seed), _Told(progress, title or name), _Curves(folder, name), checkpoints],
-        gradient_clip_val=clip,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        num_sanity_val_steps=0,
-    )
-    try:
-        trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C, without a word
-        raise KeyboardInterrupt from None
-    draw(folder)
+    with relayed(progress, across=devices.world > 1) as told:
+        trainer = lightning.Trainer(
+            max_epochs=epochs,
+            logger=_tensorboard(folder, name),
+            callbacks=[_Calm(), _Seeds(seed), _Told(told, title or name), _Curves(folder, name), checkpoints],
+            gradient_clip_val=clip,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            num_sanity_val_steps=0,
+            **devices.trainer_options(f"{folder.name}/{name}"),
+        )
+        try:
+            trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C, without a word
+            raise KeyboardInterrupt from None
+    if devices.leads:
+        draw(folder)
+
+
+class _Calm(Callback):
+    """Tunes the process that it comes to, and keeps Lightning from talking there."""
+
+    def __init__(self) -> None:
+        tune_cpu()
+        warnings.filterwarnings("ignore", module="lightning")
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+
+    def __reduce__(self) -> tuple[type["_Calm"], tuple[()]]:
+        return _Calm, ()
 
 
 class _Seeds(Callback):
@@ -90,36 +107,89 @@ class _Seeds(Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        torch.manual_seed(1_000_003 * self.seed + trainer.current_epoch)
+        torch.manual_seed(1_000_003 * self.seed + trainer.current_epoch + 7_919 * trainer.global_rank)
         loader: Any = trainer.train_dataloader
-        for part in (loader.dataset, loader.sampler):
-            if (reseed := getattr(part, "reseed", None)) is not None:
-                reseed(self.seed, trainer.current_epoch)
+        loader.sampler.reseed(self.seed, trainer.current_epoch)
 
 
-class _Shuffle(Sampler[int]):
-    """All samples in an order that hangs on the seed and the epoch alone."""
+Key = tuple[int, int, int]
+"""Seed, epoch and number of a sample."""
 
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.numbers = (0, 0)
+
+class _Shuffle(Sampler[Key]):
+    """All samples in an order that hangs on the seed and the epoch alone; of several devices, this one's share.
+
+    The devices take turns, so that a batch of all of them holds the samples that the batch of a single one would.
+    """
+
+    def __init__(self, length: int, batch: int, *, drop_last: bool) -> None:
+        self.length = length // batch * batch if drop_last else length
+        self.all = length
+        self.seed, self.epoch = 0, 0
 
     def reseed(self, seed: int, epoch: int) -> None:
-        self.numbers = (seed, epoch)
+        self.seed, self.epoch = seed, epoch
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(np.random.default_rng(self.numbers).permutation(self.length).tolist())
+    def __iter__(self) -> Iterator[Key]:
+        rank, world = _place()
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.all)[: self.length]
+        # Those that would have too few begin again with the first: all devices make as many steps.
+        share = np.resize(order, len(self) * world)[rank::world]
+        return ((self.seed, self.epoch, int(number)) for number in share)
 
     def __len__(self) -> int:
-        return self.length
+        return -(-self.length // _place()[1])
 
 
-def shuffled(dataset: Dataset[Any], batch: int, *, drop_last: bool = False) -> DataLoader[Any]:
-    """Batches of a data set in a new order every epoch, the same order whether a training was stopped or not."""
+class _Drawn(Dataset[Any]):
+    """A data set whose every sample draws random numbers of its own, whoever makes it and when."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, key: Key) -> Any:
+        if (reseed := getattr(self.dataset, "reseed", None)) is not None:
+            reseed(*key)
+        return self.dataset[key[-1]]
+
+
+def _place() -> tuple[int, int]:
+    """Which device of how many this process trains on."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+class _Batches(DataLoader[Any]):
+    """A loader that may go to another process: PyTorch's generators cannot, and this one's draws decide nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"generator": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"generator": torch.Generator()})
+
+
+def shuffled(
+    dataset: Dataset[Any], batch: int, *, drop_last: bool = False, devices: Devices = ONE_DEVICE
+) -> DataLoader[Any]:
+    """Batches of a data set in a new order every epoch, the same order whether a training was stopped or not.
+
+    Args:
+        dataset: before each sample its ``reseed`` is called with whole numbers, where it has one.
+        batch: samples of a step, over all devices together.
+        drop_last: leave out the samples of a last batch that is not full.
+    """
+    own = max(batch // devices.world, 1)
     count = len(dataset)  # type: ignore[arg-type]
-    # The generator is the loader's own, or it would draw from the one that dropout draws from.
-    own = torch.Generator()
-    return DataLoader(dataset, batch, sampler=_Shuffle(count), drop_last=drop_last, generator=own)
+    return _Batches(
+        _Drawn(dataset),
+        own,
+        sampler=_Shuffle(count, own * devices.world, drop_last=drop_last),
+        generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
+        num_workers=devices.workers,
+        pin_memory=torch.cuda.device_count() > 0,
+    )
 
 
 class _Told(Callback):
@@ -129,7 +199,7 @@ class _Told(Callback):
         self.progress, self.title = progress, title
 
     def _tell(self, trainer: lightning.Trainer) -> None:
-        if self.progress is None:
+        if self.progress is None or not trainer.is_global_zero:
             return
         epochs = trainer.max_epochs or 1
         total = epochs * int(trainer.num_training_batches)
@@ -149,6 +219,8 @@ class _Curves(Callback):
         self.folder, self.name = folder, name
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         add_epoch(self.folder, self.name, trainer.current_epoch + 1, {**values, "learning_rate": rate})

@@ -1,5 +1,6 @@
 """Samples for a region's CNN: augmented crops of one hand, its age and sex."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -39,7 +40,7 @@ class RegionDataset(Dataset[tuple[Tensor, ...]]):
 
     def __init__(
         self,
-        samples: list[RegionSample],
+        samples: Sequence[RegionSample],
         size: tuple[int, int],
         max_crops: int,
         *,

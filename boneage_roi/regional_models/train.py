@@ -1,5 +1,6 @@
 """Training one region's CNN on the ``train`` split, measuring it on the ``fusion`` split, exporting it."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,16 @@ from boneage_roi.learning.onnx_export import export_onnx, load_onnx
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.regional_models.crops import cut_crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
+from boneage_roi.regional_models.mapped import mapped
 from boneage_roi.regional_models.networks import RegionNetwork, build_network
 from boneage_roi.regions import REGIONS
 from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import FrameCache, read_boxes
 from boneage_roi.runs.run import Run
 from boneage_roi.values import MONTHLY, AgeGrid
+
+CROPS_FILE = "crops.bin"
+"""What a round cuts, in its stage's folder; gone at its end."""
 
 
 def train_region(run: Run, region: str, start: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -37,7 +42,8 @@ def train_region(run: Run, region: str, start: Path | None = None, progress: Pro
         start: an exported network of this region to go on from instead of ImageNet.
 
     Returns:
-        Mean absolute error in months on the ``fusion`` split, and on how many hands the region was found.
+        Mean absolute error in months on the ``fusion`` split, and on how many hands the region was found. Nothing on a
+        machine that does not lead: there the network is neither exported nor measured.
     """
     stage = layout.region_stage(region)
     if (metrics := run.begin(stage)) is not None:
@@ -47,41 +53,46 @@ def train_region(run: Run, region: str, start: Path | None = None, progress: Pro
     network = build_network(config, run.config.grid)
     if start is not None:
         load_onnx(network, start)
-    images = [_train_round(network, run, region, number, progress) for number in range(1, len(config.rounds) + 1)]
+    rounds = range(1, len(config.rounds) + 1)
+    images = [_train_round(network, run, region, number, progress) for number in rounds]
+    if not run.devices.leads:
+        return {}
     export_region(network, region, config, exported)
-    samples = load_samples(run, region, config.size, config.margin, "fusion", progress)
-    held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
-    metrics = measure(network, held_out, run.config.grid) | {"split": "fusion", "train_images": images[-1]}
+    held_out_samples = cut_samples(run, region, config.size, config.margin, "fusion", progress)
+    with mapped(run.stage(stage) / CROPS_FILE, held_out_samples) as samples:
+        held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
+        metrics = measure(network, held_out, run.config.grid) | {"split": "fusion", "train_images": images[-1]}
     run.finish(stage, metrics, outputs=[exported.name])
     return metrics
 
 
 def _train_round(network: RegionNetwork, run: Run, region: str, number: int, progress: Progress | None) -> int:
-    """Train one round, numbered from 1; the crops of its size are gone from memory after it. Returns their images."""
+    """Train one round, numbered from 1; the crops of its size lie in a file until its end. Returns their images."""
     config = run.config.regions[region]
-    settings = config.rounds[number - 1]
-    size, seed = settings.size or config.size, run.config.seed + number
-    samples = load_samples(run, region, size, config.margin, "train", progress)
-    if not samples:
-        raise InputError(
-            f"{run.path}: {region} was found on none of the `train` hands, so what finds regions failed: look at "
-            f"{run.path / layout.DETECTOR} (metrics.json, curves.png); more annotated hands or epochs may help"
+    settings, folder = config.rounds[number - 1], run.stage(layout.region_stage(region))
+    size, seed, devices = settings.size or config.size, run.config.seed + number, run.devices
+    file = folder / (CROPS_FILE if devices.leads else f"{devices.node}-{CROPS_FILE}")
+    with mapped(file, cut_samples(run, region, size, config.margin, "train", progress)) as samples:
+        if not samples:
+            raise InputError(
+                f"{run.path}: {region} was found on none of the `train` hands, so what finds regions failed: look at "
+                f"{run.path / layout.DETECTOR} (metrics.json, curves.png); more annotated hands or epochs may help"
+            )
+        changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
+        dataset = RegionDataset(samples, size, REGIONS[region].max_crops, seed=seed, **changes)
+        batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch, devices=devices)
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        fit(
+            RegionTraining(network, config, settings, run.config.grid),
+            batches,
+            epochs=settings.epochs,
+            folder=folder,
+            name=f"round{number}",
+            seed=seed,
+            title=f"{region}, round {number} of {len(config.rounds)}",
+            progress=progress,
+            devices=devices,
         )
-    changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
-    dataset = RegionDataset(samples, size, REGIONS[region].max_crops, seed=seed, **changes)
-    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
-    module, folder = RegionTraining(network, config, settings, run.config.grid), run.stage(layout.region_stage(region))
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    fit(
-        module,
-        batches,
-        epochs=settings.epochs,
-        folder=folder,
-        name=f"round{number}",
-        seed=seed,
-        title=f"{region}, round {number} of {len(config.rounds)}",
-        progress=progress,
-    )
     average(network, before, settings.keep)
     return len(dataset)
 
@@ -96,20 +107,25 @@ def average(network: RegionNetwork, before: dict[str, Tensor], keep: float) -> N
 def load_samples(
     run: Run, region: str, size: tuple[int, int], margin: float, split: str, progress: Progress | None = None
 ) -> list[RegionSample]:
-    """Cut the region's crops of a split's hands into memory, with some context around them."""
+    """The region's crops of a split's hands in memory, see :func:`cut_samples`."""
+    return list(cut_samples(run, region, size, margin, split, progress))
+
+
+def cut_samples(
+    run: Run, region: str, size: tuple[int, int], margin: float, split: str, progress: Progress | None = None
+) -> Iterator[RegionSample]:
+    """Cut the region's crops of a split's hands, with some context around them."""
     frames = FrameCache(run)
     boxes = {} if REGIONS[region].whole else read_boxes(run)
     hands = run.manifest
     wanted = hands[(hands.split == split) & hands.id.isin(frames.table.index)]
-    samples = []
     hand: Any
     for hand in tracked(wanted.itertuples(), f"{region} crops", len(wanted), progress):
         key = str(hand.id)
         cut = partial(cut_crops, boxes=boxes.get(key, []), region=region, size=size, margin=margin, context=CONTEXT)
         if (crops := cut(frames[key])) is not None:
             bad_export = cut(frames.bad_export(key)) if split == "train" else None
-            samples.append(RegionSample(crops, float(hand.boneage), float(hand.sex == "M"), bad_export))
-    return samples
+            yield RegionSample(crops, float(hand.boneage), float(hand.sex == "M"), bad_export)
 
 
 class RegionTraining(lightning.LightningModule):
@@ -144,7 +160,7 @@ class RegionTraining(lightning.LightningModule):
             guessed = functional.binary_cross_entropy_with_logits(outputs.sex, seen[3])
             loss = loss + self.config.sex_loss_weight * guessed
         error = (expected_ages(outputs.logits, self.grid) - ages).abs().mean()
-        self.log_dict({"mae": error, "loss": loss}, on_step=False, on_epoch=True)
+        self.log_dict({"mae": error, "loss": loss}, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def configure_optimizers(self) -> Any:

@@ -13,6 +13,7 @@ import yaml
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
+from boneage_roi.learning.devices import ONE_DEVICE, Devices
 from boneage_roi.runs import layout, plan
 from boneage_roi.runs.fingerprints import HAND_COLUMNS, Fingerprints, file_digest, write_record
 
@@ -21,9 +22,15 @@ IMAGE_COLUMNS = ["path", "bytes", "mtime_ns", "sha256"]
 
 @dataclass(frozen=True)
 class Run:
-    """``runs/<name>/``: ``config.yaml``, ``manifest.csv``, a folder a stage, ``bundle/``."""
+    """``runs/<name>/``: ``config.yaml``, ``manifest.csv``, a folder a stage, ``bundle/``.
+
+    Attributes:
+        path: the folder.
+        devices: what its networks are trained on from here; no part of what a stage is made of.
+    """
 
     path: Path
+    devices: Devices = ONE_DEVICE
 
     @property
     def config(self) -> TrainConfig:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from boneage_roi.configs.schema import SegmenterConfig
 from boneage_roi.datasets.manifest import read_hand
 from boneage_roi.errors import InputError
+from boneage_roi.learning.devices import Devices
 from boneage_roi.learning.fitting import fit, one_cycle, shuffled
 from boneage_roi.learning.onnx_export import export_onnx
 from boneage_roi.progress import Progress, tracked
@@ -38,7 +39,8 @@ def train_segmenter(run: Run, progress: Progress | None = None) -> dict[str, Any
     """Train, measure and export the segmenter into ``run/segmenter``; does nothing when that is done.
 
     Returns:
-        Dice and IoU on outlines that neither round saw, by image condition, and the landmarks' errors.
+        Dice and IoU on outlines that neither round saw, by image condition, and the landmarks' errors. Nothing on a
+        machine that does not lead: there the network is neither exported nor measured.
 
     Raises:
         InputError: too few annotations to learn from or to measure on.
@@ -52,9 +54,11 @@ def train_segmenter(run: Run, progress: Progress | None = None) -> dict[str, Any
     _require_annotations(run, train, {key: drawn[key] for key in drawn.keys() - train.keys()})
     lightning.seed_everything(run.config.seed, verbose=False)
     seed = run.config.seed
-    network = _round(list(train.values()), config, folder, 1, HandUNet(), seed, progress)
+    network = _round(list(train.values()), config, folder, 1, HandUNet(), seed, progress, run.devices)
     pseudo = _pseudo_samples(network, hands, set(drawn), config, seed, progress)
-    network = _round([*train.values(), *pseudo], config, folder, 2, network, seed + 1, progress)
+    network = _round([*train.values(), *pseudo], config, folder, 2, network, seed + 1, progress, run.devices)
+    if not run.devices.leads:
+        return {}
     example = torch.zeros(1, 1, config.size, config.size)
     exported = run.network(layout.SEGMENTER)
     export_onnx(network, (example,), exported, input_names=["image"], output_names=["maps"])
@@ -93,7 +97,7 @@ class SegmenterTraining(lightning.LightningModule):
         spread = -(targets.flatten(2) * logits[:, 1:].flatten(2).log_softmax(-1)).sum(-1).mean(1)
         landmark_loss = (weights[:, 1] * spread).sum() / weights[:, 1].sum().clamp(min=1)
         loss: Tensor = mask_loss + self.landmark_weight * landmark_loss
-        self.log_dict({"mask": mask_loss, "landmarks": landmark_loss}, on_step=False, on_epoch=True)
+        self.log_dict({"mask": mask_loss, "landmarks": landmark_loss}, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def configure_optimizers(self) -> Any:
@@ -108,6 +112,7 @@ def _round(
     network: HandUNet,
     seed: int,
     progress: Progress | None,
+    devices: Devices,
 ) -> HandUNet:
     """The first round, on what people drew, or the second, which is shorter and gentler."""
     network = network.to(memory_format=torch.channels_last)
@@ -119,9 +124,19 @@ def _round(
     drawn = [sample for sample in samples if sample.mask is not None and sample.weight == 1]
     others = [sample for sample in samples if sample.mask is None or sample.weight < 1]
     dataset = HandDataset([*others, *(drawn * max(1, len(others) // (2 * max(len(drawn), 1))))], seed)
-    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch)
+    batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch, devices=devices)
     title = f"segmenter, round {number} of 2"
-    fit(module, batches, epochs=epochs, folder=folder, name=f"round{number}", seed=seed, title=title, progress=progress)
+    fit(
+        module,
+        batches,
+        epochs=epochs,
+        folder=folder,
+        name=f"round{number}",
+        seed=seed,
+        title=title,
+        progress=progress,
+        devices=devices,
+    )
     return module.network
 
 

@@ -1,6 +1,7 @@
 """The stages of a training in their order: each makes sure that what it learns from is there and fits."""
 
 import shutil
+import time
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, cast
@@ -28,6 +29,9 @@ from boneage_roi.training.artefacts import (
 from boneage_roi.training.export import export_bundle
 
 Metrics = dict[str, Any]
+
+LOOK_AGAIN = 2.0
+"""Seconds after which a machine that does not lead looks again whether the other has finished."""
 
 
 def segmenter_stage(run: Run, progress: Progress | None = None) -> Metrics:
@@ -63,9 +67,7 @@ def region_stage(run: Run, region: str, progress: Progress | None = None) -> Met
     cache_frames(run, progress)
     if detected([region]):
         cache_boxes(run, progress)
-    bundle = _start(run, stage) if run.config.start_regions else None
-    start = None if bundle is None else bundle.file(bundle.manifest.network(region).file)
-    return train_region(run, region, start, progress)
+    return train_region(run, region, _start_network(run, region), progress)
 
 
 def fusion_stage(run: Run, progress: Progress | None = None) -> Metrics:
@@ -102,14 +104,16 @@ def train_everything(run: Run, *, retrain: bool = False, progress: Progress | No
         if retrain and Fingerprints(run).why_stale(stage) is not None:
             run.clear(stage)
         one_stage(run, stage, progress)
-    bundle = export_bundle(run, progress)
+    bundle = export_bundle(run, progress) if run.devices.leads else run.bundle
     if progress is not None:
         progress("stages", len(stages) + 1, len(stages) + 1)
     return bundle
 
 
 def one_stage(run: Run, stage: str, progress: Progress | None = None) -> Metrics:
-    """Do one stage, known by its folder."""
+    """Do one stage, known by its folder; on a machine that does not lead, take part in its training."""
+    if not run.devices.leads:
+        return _follow(run, stage, progress)
     kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
     if kind == layout.REGIONS:
         return region_stage(run, name, progress)
@@ -121,6 +125,38 @@ def one_stage(run: Run, stage: str, progress: Progress | None = None) -> Metrics
         layout.QUALITY: quality_stage,
     }
     return stages[kind](run, progress)
+
+
+def _follow(run: Run, stage: str, progress: Progress | None) -> Metrics:
+    """Train along with the machine that leads, once it has made what the stage learns from; wait until it is done.
+
+    All that is not trained by Lightning, the leading machine does alone.
+    """
+    kind, name = stage.partition("/")[0], stage.rpartition("/")[2]
+    start = _start(run, stage)
+    if kind == layout.REGIONS:
+        _wait_for(run, layout.FRAMES, *((layout.BOXES,) if detected([name]) else ()))
+        train_region(run, name, _start_network(run, name), progress)
+    elif kind == layout.SEGMENTER and start is None:
+        train_segmenter(run, progress)
+    elif kind == layout.ASPECT and (start is None or start.manifest.aspect is None):
+        while not (run.path / layout.ASPECT / layout.SAMPLES_FILE).is_file():
+            time.sleep(LOOK_AGAIN)
+        train_aspect(run, progress)
+    _wait_for(run, stage)
+    return run.metrics(stage) or {}
+
+
+def _wait_for(run: Run, *stages: str) -> None:
+    """Return when another machine has finished stages."""
+    while any(run.metrics(stage) is None or Fingerprints(run).why_stale(stage) is not None for stage in stages):
+        time.sleep(LOOK_AGAIN)
+
+
+def _start_network(run: Run, region: str) -> Path | None:
+    """The network that a region's training goes on from."""
+    bundle = _start(run, layout.region_stage(region)) if run.config.start_regions else None
+    return None if bundle is None else bundle.file(bundle.manifest.network(region).file)
 
 
 def _start(run: Run, stage: str) -> Bundle | None:

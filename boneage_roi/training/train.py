@@ -5,7 +5,9 @@ from typing import Any
 
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.errors import InputError
+from boneage_roi.learning.devices import ONE_DEVICE, Devices
 from boneage_roi.progress import Progress
+from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 from boneage_roi.training.enough import shortcomings
 from boneage_roi.training.prepare import prepare
@@ -20,6 +22,7 @@ def train(
     preset: str | Path = "default",
     *,
     retrain: bool = False,
+    devices: Devices = ONE_DEVICE,
     progress: Progress | None = None,
 ) -> Path:
     """Do all of a training that is missing: prepare, every stage, export. The same call resumes it.
@@ -29,6 +32,8 @@ def train(
         run: the training's work folder.
         preset: settings of a new run: the name of a preset, or a YAML file.
         retrain: train anew what no longer fits settings and data; otherwise that is refused.
+        devices: what networks are trained on: GPUs, machines, precision. With several the calling script must guard
+            its own work with ``if __name__ == "__main__"``, for new processes import it.
         progress: told what is done, how far, of how much.
 
     Returns:
@@ -38,8 +43,14 @@ def train(
         InputError: the data set or the settings cannot be used, there are too few hands, or a finished stage no longer
             fits the settings and data.
     """
-    opened = Run(Path(run))
-    prepare(Path(dataset), opened, TrainConfig.load(preset), progress)
+    opened = Run(Path(run), devices)
+    devices.check()
+    if devices.leads:
+        prepare(Path(dataset), opened, TrainConfig.load(preset), progress)
+    elif not (opened.path / layout.MANIFEST).is_file():
+        raise InputError(f"{run}: not prepared; with several machines run `boneage-roi prepare` once before")
+    if retrain and devices.nodes > 1:
+        raise InputError("several machines train what is missing only; use --retrain on one of them first")
     if lacking := shortcomings(opened):
         raise InputError(lacking[0])
     from boneage_roi.training.stages import train_everything
