@@ -276,9 +276,13 @@ def info(
         Path | None, typer.Argument(metavar="[BUNDLE]", help="Default: the shipped one.", parser=given_path)
     ] = None,
 ) -> None:
-    """What a bundle is, was trained on, reaches and weighs; checks its files."""
-    from boneage_roi.cli.terminal import bundle_tables, show
+    """What a bundle is, was trained on, reaches and weighs; checks its files. Of a run: the sizes of its stages."""
+    from boneage_roi.cli.terminal import bundle_tables, run_table, show
     from boneage_roi.pipeline.bundle import Bundle
+
+    if bundle is not None and (bundle / "config.yaml").is_file():
+        show(run_table(bundle))
+        return
 
     for table in bundle_tables(Bundle.load(bundle)):
         show(table)

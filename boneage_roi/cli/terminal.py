@@ -148,6 +148,17 @@ def bundle_tables(bundle: Bundle) -> Iterator[object]:
     yield plain_table(("file", "kB"), ((name, f"{size / 1e3:,.0f}") for name, size in sizes.items()))
 
 
+def run_table(folder: Path) -> Table:
+    """What the stages of a training take on disk."""
+    from boneage_roi.runs.disk import sizes
+    from boneage_roi.runs.run import Run
+
+    found = sizes(Run(folder))
+    rows = [(each.name, each.state, f"{each.bytes / 1e6:,.1f}", f"{each.spare / 1e6:,.1f}") for each in found]
+    total = (f"{sum(getattr(each, name) for each in found) / 1e6:,.1f}" for name in ("bytes", "spare"))
+    return plain_table(("part", "", "MB", "that `clean` can take away"), [*rows, ("all", "", *total)])
+
+
 def report_lines(report: "Report") -> Iterator[object]:
     """The errors of an evaluation, every hand that could not be read, and where the files are."""
     hands, failed = len(report.predictions), len(report.failures)

@@ -204,6 +204,41 @@ def adopt(
     print(f"{len(stages)} stages taken over" + (f": {', '.join(stages)}" if stages else ""))
 
 
+@app.command(epilog=examples("clean runs/default --dry-run", "clean runs/default --yes"))
+def clean(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a training.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be taken away, and leave it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take away what can be made again: hand frames, cut crops, checkpoints of finished stages.
+
+    Networks, metrics and records stay, and so does every stage. Hand frames whose images are gone stay too.
+    """
+    from boneage_roi.cli.terminal import plain_table, show
+    from boneage_roi.runs.disk import clean as clean_run
+    from boneage_roi.runs.disk import spares
+    from boneage_roi.runs.run import Run
+
+    opened = Run(run)
+    found = spares(opened)
+    if not found:
+        print(f"{run}: nothing that can be made again")
+        return
+    rows = [(each.path.relative_to(run), f"{each.bytes / 1e6:,.1f}", each.again) for each in found]
+    show(plain_table(("file", "MB", "made again"), rows))
+    total = f"{sum(each.bytes for each in found) / 1e6:,.1f} MB"
+    if dry_run:
+        print(f"{total} could be taken away")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError("nobody can be asked here; give --yes to take the files away")
+        if not typer.confirm(f"Take away {total}?"):
+            return
+    clean_run(opened)
+    print(f"{total} taken away")
+
+
 @contextmanager
 def _training(run: Path, devices: "Devices | None" = None) -> "Iterator[tuple[Run, Progress]]":
     """A prepared run, for the time of a training that Ctrl-C may end."""

@@ -29,9 +29,6 @@ from boneage_roi.runs.artefacts import FrameCache, read_boxes
 from boneage_roi.runs.run import Run
 from boneage_roi.values import MONTHLY, AgeGrid
 
-CROPS_FILE = "crops.bin"
-"""What a round cuts, in its stage's folder; gone at its end."""
-
 
 def train_region(run: Run, region: str, start: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Train, measure and export one region's CNN into ``run/regions/<region>``; does nothing when that is done.
@@ -59,7 +56,7 @@ def train_region(run: Run, region: str, start: Path | None = None, progress: Pro
         return {}
     export_region(network, region, config, exported)
     held_out_samples = cut_samples(run, region, config.size, config.margin, "fusion", progress)
-    with mapped(run.stage(stage) / CROPS_FILE, held_out_samples) as samples:
+    with mapped(run.stage(stage) / layout.CROPS_FILE, held_out_samples) as samples:
         held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
         metrics = measure(network, held_out, run.config.grid) | {"split": "fusion", "train_images": images[-1]}
     run.finish(stage, metrics, outputs=[exported.name])
@@ -71,7 +68,7 @@ def _train_round(network: RegionNetwork, run: Run, region: str, number: int, pro
     config = run.config.regions[region]
     settings, folder = config.rounds[number - 1], run.stage(layout.region_stage(region))
     size, seed, devices = settings.size or config.size, run.config.seed + number, run.devices
-    file = folder / (CROPS_FILE if devices.leads else f"{devices.node}-{CROPS_FILE}")
+    file = folder / (layout.CROPS_FILE if devices.leads else f"{devices.node}-{layout.CROPS_FILE}")
     with mapped(file, cut_samples(run, region, size, config.margin, "train", progress)) as samples:
         if not samples:
             raise InputError(

@@ -1,6 +1,7 @@
 """A drift drawn: how far every quantity went, and which of them moved."""
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def _differences(axes: Axes, rows: pd.DataFrame, unit: "pd.Series[float]", label
         if not where.any():
             continue
         reach = np.vstack([(values - low)[where], (high - values)[where]]).clip(min=0)
-        style = {"fmt": "D" if moved else "o", "color": colour, "capsize": 3, "label": name}
+        style: dict[str, Any] = {"fmt": "D" if moved else "o", "color": colour, "capsize": 3, "label": name}
         axes.errorbar(values[where], places[where], xerr=reach, **style)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(places, list(rows["quantity"]))

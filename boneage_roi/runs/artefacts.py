@@ -43,6 +43,9 @@ class FrameCache:
 
     def __init__(self, run: Run) -> None:
         pixels, bad_exports, table = (run.path / layout.FRAMES / name for name in layout.FRAME_FILES)
+        for path in (pixels, bad_exports):
+            if not path.is_file():
+                raise InputError(f"{path}: is gone, perhaps cleaned away; the next training of a stage makes it again")
         with _reading(table):
             self._table = pd.read_csv(table, dtype={"id": str}).set_index("id")[_FRAME_COLUMNS]
         with _reading(pixels):

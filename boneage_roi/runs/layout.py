@@ -33,6 +33,7 @@ LABELS_FILE = "labels.csv"
 READINGS_FILE = "readings.npz"
 MEASURES_FILE = "measures.csv"
 SAMPLES_FILE = "samples.npz"
+CROPS_FILE = "crops.bin"
 GATE_FILE = "quality.json"
 
 STAGES = (SEGMENTER, FRAMES, DETECTOR, BOXES, REGIONS, READINGS, FUSION, QUALITY, ASPECT)

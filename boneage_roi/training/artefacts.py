@@ -53,17 +53,19 @@ PAIRS = 2
 def cache_frames(run: Run, progress: Progress | None = None) -> None:
     """Segment every radiograph and keep its hand frame; needs the trained segmenter.
 
-    Of the ``train`` hands the frame of a bad export is kept too.
+    Of the ``train`` hands the frame of a bad export is kept too. Frames that were cleaned away are cut again, and the
+    stage's record stays as it was.
     """
-    if not run.begin_anew(layout.FRAMES):
+    anew, folder = run.begin_anew(layout.FRAMES), run.path / layout.FRAMES
+    if not anew and all((folder / name).is_file() for name in layout.FRAME_FILES):
         return
-    folder = run.stage(layout.FRAMES)
+    folder.mkdir(parents=True, exist_ok=True)
     segmenter, config = Segmenter(run.network(layout.SEGMENTER)), run.config
     size = config.frame_size
     hands = list(run.manifest.itertuples())
     *arrays, table = layout.FRAME_FILES
     pixels, bad_exports = (
-        np.lib.format.open_memmap(folder / name, mode="w+", dtype=np.uint8, shape=(len(hands), *size))
+        np.lib.format.open_memmap(folder / f".{name}", mode="w+", dtype=np.uint8, shape=(len(hands), *size))
         for name in arrays
     )
 
@@ -90,6 +92,10 @@ def cache_frames(run: Run, progress: Progress | None = None) -> None:
     rows = list(in_threads(work, range(len(hands)), "hand frames", progress))
     pixels.flush()
     bad_exports.flush()
+    for name in arrays:
+        (folder / f".{name}").replace(folder / name)
+    if not anew:
+        return
     write_atomically(folder / table, pd.DataFrame(rows).to_csv(index=False))
     run.finish(layout.FRAMES, {"images": len(rows)}, outputs=[table])
 
@@ -206,6 +212,7 @@ def cache_readings(
     stage = layout.readings_stage(region, split, tta=tta)
     if not run.begin_anew(stage):
         return
+    cache_frames(run, progress)
     reader, frames = _reader(run, region, tta=tta), FrameCache(run)
     boxes = {} if REGIONS[region].whole else read_boxes(run)
     hands = run.manifest

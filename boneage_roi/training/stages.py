@@ -53,7 +53,8 @@ def aspect_stage(run: Run, progress: Progress | None = None) -> Metrics:
 def detector_stage(run: Run, progress: Progress | None = None) -> Metrics:
     """Cut out every hand, then train what finds the regions, or take over the starting bundle's of the same kind."""
     run.require(*plan.trained_before(run.config, layout.DETECTOR))
-    cache_frames(run, progress)
+    if run.metrics(layout.DETECTOR) is None:  # a finished one needs none, and they may have been cleaned away
+        cache_frames(run, progress)
     bundle = _start(run, layout.DETECTOR)
     if bundle is not None and bundle.manifest.finder.kind == run.config.finder_kind:
         _take_over(run, layout.DETECTOR)
@@ -64,8 +65,9 @@ def region_stage(run: Run, region: str, progress: Progress | None = None) -> Met
     """Find the regions of every hand, then train the network of one; the whole hand needs no detector."""
     stage = layout.region_stage(region)
     run.require(*plan.trained_before(run.config, stage))
-    cache_frames(run, progress)
-    if detected([region]):
+    if run.metrics(stage) is None:
+        cache_frames(run, progress)
+    if run.metrics(stage) is None and detected([region]):
         cache_boxes(run, progress)
     return train_region(run, region, _start_network(run, region), progress)
 

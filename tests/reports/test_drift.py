@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 import boneage_roi as br
-from boneage_roi.cli.root import app
+import boneage_roi.cli.root  # registers the commands
+from boneage_roi.cli.common import app
 from boneage_roi.errors import InputError
 
 REGIONS = ("hand", "carpal", "phalanx")
@@ -35,7 +36,7 @@ def readings(hands: int, seed: int, **changes: float) -> pd.DataFrame:
         "chronological_age_months": age,
         "difference_months": np.where(read, months - age, np.nan),
         "quality": np.where(read, np.where(random.random(hands) < change["warned"], "warning", "ok"), "rejected"),
-        "bundle": np.where(read, "default", None),
+        "bundle": np.where(read, "default", ""),
         **{
             f"measure_{name}": change.get(name, 1.0) * random.lognormal(0, 0.3, hands)
             for name in ("landmarks", "second_hand", "size", "forearm", "edge", "contrast", "noise", "blocks")
