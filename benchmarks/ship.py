@@ -15,6 +15,7 @@ import typer
 
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
+from boneage_roi.fusion.maturity import MATURITY_FILE
 from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
 from boneage_roi.pipeline.manifest import FUSION_FILES
 from boneage_roi.runs import layout
@@ -62,7 +63,7 @@ def main(
 
 def _files(run: Run, stage: str) -> tuple[str, ...]:
     """What a bundle takes of a stage's folder."""
-    fusion = (*FUSION_FILES[run.config.fusion.kind], "intervals.json")
+    fusion = (*FUSION_FILES[run.config.fusion.kind], "intervals.json", MATURITY_FILE)
     return {layout.ASPECT: ("aspect.onnx",), layout.FUSION: fusion, layout.QUALITY: (layout.GATE_FILE,)}[stage]
 
 

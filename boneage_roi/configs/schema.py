@@ -184,6 +184,7 @@ class FusionConfig(_Strict):
         kind: a name in :data:`boneage_roi.fusion.kinds.FUSIONS`.
         epochs: of the feature-connected layer.
         ridge: strength of the ridge regression.
+        balance: how much more hands of rare sexes and age bands weigh in it: 0 not at all, 1 makes the bands alike.
         coverage: share of new hands whose true age is to lie in the interval.
     """
 
@@ -194,6 +195,7 @@ class FusionConfig(_Strict):
     layer: LayerConfig = LayerConfig()
     trees: TreesConfig = TreesConfig()
     ridge: Rate = 10.0
+    balance: Fraction = 0.0
 
 
 class GridConfig(_Strict):

@@ -37,12 +37,13 @@ class Residuals:
         """The same of some hands, worked out of these alone: the trees of a fold know nothing of the others' ages.
 
         A loss on single hands draws the ages towards the middle, so they also get what the fusion is off by on average
-        in each sex and age band, the less the fewer hands it has.
+        in each sex and age band, the less the fewer hands it has. What it is off by in all hands alike is in every
+        hand's own error already, and is not added once more.
         """
         ages, settings = self.lesson.ages[rows], self.lesson.settings.trees
         missing = ages - self.base.months[rows]
         band = 2 * np.digitize(ages, AGE_BAND_EDGES[1:-1]) + (self.lesson.hands.sex[rows] > 0)
-        total, count = np.bincount(band, missing), np.bincount(band)
+        total, count = np.bincount(band, missing - missing.mean()), np.bincount(band)
         return np.asarray(missing + settings.counterweight * (total / (count + settings.few))[band], np.float32)
 
     def data(self, rows: Rows) -> lightgbm.Dataset:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.configs.schema import FusionConfig
 from boneage_roi.files import read_json, write_atomically
 from boneage_roi.fusion import mean
 from boneage_roi.fusion.features import HandReadings, moments
@@ -13,6 +14,9 @@ from boneage_roi.fusion.kind import CrossFitted, Fusion, Kind, Lesson
 from boneage_roi.values import FloatArray
 
 FILE = "ridge.json"
+
+HEAVIEST = 6.0
+"""No hand weighs more than so many others."""
 
 
 def _inputs(hands: HandReadings) -> tuple[FloatArray, FloatArray, NDArray[np.float64]]:
@@ -42,20 +46,37 @@ def _open(folder: Path) -> Fusion:
     return _Ridge(read_json(folder / FILE, "the weights of a ridge regression", weights))
 
 
-def _fit(hands: HandReadings, ages: FloatArray, strength: float) -> NDArray[np.float64]:
+def _fit(hands: HandReadings, ages: FloatArray, settings: FusionConfig) -> NDArray[np.float64]:
     _, age, columns = _inputs(hands)
-    penalty = strength * np.eye(columns.shape[1])
+    penalty = settings.ridge * np.eye(columns.shape[1])
     penalty[-1, -1] = 1e-6  # the offset is free
-    return np.asarray(np.linalg.solve(columns.T @ columns + penalty, columns.T @ (ages - age)))
+    weighed = columns * balanced(ages, hands.sex, settings.balance)[:, None]
+    return np.asarray(np.linalg.solve(weighed.T @ columns + penalty, weighed.T @ (ages - age)))
+
+
+def balanced(ages: FloatArray, sex: FloatArray, power: float) -> NDArray[np.float64]:
+    """How much each of N hands weighs: the rarer its sex and age band are, the more.
+
+    Squared errors of all hands alike draw the ages at both ends, of which there are few, towards the middle.
+
+    Args:
+        power: 0 weighs all hands alike, 1 all bands, but for the rarest.
+    """
+    from boneage_roi.metrics import AGE_BAND_EDGES  # with pandas, which a reading needs not
+
+    band = 2 * np.digitize(ages, AGE_BAND_EDGES[1:-1]) + (sex > 0)
+    counts = np.bincount(band, minlength=2 * (len(AGE_BAND_EDGES) - 1))
+    weights = (len(ages) / len(counts) / np.maximum(counts, 1)) ** power
+    return np.asarray(np.minimum(weights, HEAVIEST)[band], float)
 
 
 def _teach(lesson: Lesson) -> CrossFitted:
-    hands, ages, strength = lesson.hands, lesson.ages, lesson.settings.ridge
+    hands, ages, settings = lesson.hands, lesson.ages, lesson.settings
     fused, months = mean.fuse(hands)
     months = months.copy()
     for teach, keep in lesson.folds():
-        months[keep] = _Ridge(_fit(hands[teach], ages[teach], strength))(hands[keep])[1]
-    weights = _fit(hands, ages, strength).tolist()
+        months[keep] = _Ridge(_fit(hands[teach], ages[teach], settings))(hands[keep])[1]
+    weights = _fit(hands, ages, settings).tolist()
     write_atomically(lesson.folder / FILE, json.dumps({"weights": weights}, indent=2) + "\n")
     return CrossFitted(fused, months)
 

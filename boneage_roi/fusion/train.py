@@ -13,6 +13,7 @@ from boneage_roi.fusion.calibration import fit_intervals
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings
 from boneage_roi.fusion.kind import Lesson
 from boneage_roi.fusion.kinds import find_fusion
+from boneage_roi.fusion.maturity import MATURITY_FILE, fit_maturity
 from boneage_roi.progress import Progress
 from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import read_readings
@@ -39,6 +40,8 @@ def train_fusion(run: Run, progress: Progress | None = None) -> dict[str, Any]:
     errors = np.abs(fitted.months - ages)
     intervals = fit_intervals(hands, fitted.distributions, errors, config.fusion.coverage, config.seed)
     write_atomically(folder / INTERVALS, intervals.to_json())
+    maturity = fit_maturity(fitted.months, ages, hands.sex)
+    write_atomically(folder / MATURITY_FILE, maturity.to_json())
     metrics = {
         "split": "fusion",
         "kind": config.fusion.kind,
@@ -46,9 +49,10 @@ def train_fusion(run: Run, progress: Progress | None = None) -> dict[str, Any]:
         "regions_mae": _region_errors(hands, ages),
         "cross_fitted_mae": _rounded(errors.mean()),
         **fitted.measured,
+        "mature_from": dict(maturity.from_months),
         "mean_half_width": _rounded(intervals.half_width(hands, fitted.distributions).mean()),
     }
-    run.finish(layout.FUSION, metrics, outputs=(*kind.files, INTERVALS))
+    run.finish(layout.FUSION, metrics, outputs=(*kind.files, INTERVALS, MATURITY_FILE))
     return metrics
 
 

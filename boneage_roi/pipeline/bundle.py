@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from boneage_roi import __version__
 from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
+from boneage_roi.fusion.maturity import MATURITY_FILE
 from boneage_roi.pipeline.manifest import MANIFEST, BundleManifest, read_manifest
 from boneage_roi.regional_models.bones import BONES_FILE
 
@@ -90,8 +91,9 @@ def write_bundle_manifest(folder: Path, **fields: Any) -> BundleManifest:
         if not (folder / file).is_file():
             raise InputError(f"{folder}: {file} is missing; the bundle is not complete")
         files[file] = _sha256(folder / file)
-    if (folder / BONES_FILE).is_file():  # a bundle may do without
-        files[BONES_FILE] = _sha256(folder / BONES_FILE)
+    for name in (BONES_FILE, MATURITY_FILE):  # a bundle may do without
+        if (folder / name).is_file():
+            files[name] = _sha256(folder / name)
     manifest = draft.model_copy(update={"files": files})
     write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest

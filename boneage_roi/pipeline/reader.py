@@ -10,6 +10,7 @@ from boneage_roi.aspect.runtime import AspectMeter
 from boneage_roi.detection.finders import open_finder
 from boneage_roi.detection.naming import name_boxes
 from boneage_roi.errors import InputError, RejectedError
+from boneage_roi.fusion.maturity import MATURITY_FILE, Maturity
 from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.imaging.reading import Source, read_radiograph, undo_squash
@@ -108,6 +109,8 @@ class BoneAgeReader:
             self.bundle.path, regions=self.regions, grid=manifest.age_grid, kind=manifest.fusion.kind
         )
         self._scales = read_scales(file(BONES_FILE)) if BONES_FILE in manifest.files else {}
+        known = MATURITY_FILE in manifest.files
+        self._maturity = Maturity.read(file(MATURITY_FILE)) if known else Maturity({})
         self._gate = Gate.read(file("quality.json"))
         if self._gate.weights.keys() != set(parts(self._finder.regions)):
             raise InputError(f"{file('quality.json')}: made for other regions; export the bundle again")
@@ -256,7 +259,8 @@ class BoneAgeReader:
         late = self._gate.judge({"disagreement": disagreement(readings), "upper": upper})
         if late.rejections:
             raise RejectedError(radiograph.source, late.rejections)
-        flags = (*warnings, *late.warnings, *_in_years(radiograph.chronological_age, lower))
+        mature = self._maturity.flag(months, sex)
+        flags = (*warnings, *late.warnings, *mature, *_in_years(radiograph.chronological_age, lower))
         name = self.bundle.manifest.name
         bones = read_bones(self.readers, self._scales, analysis.frame, analysis.boxes, sex)
         return BoneAge(months, lower, upper, sex, readings, name, flags, radiograph.chronological_age, bones)

@@ -1,15 +1,10 @@
-"""The page's files: read once, served by their names, none from anywhere else.
+"""The page's files: read once, served by their names, none from anywhere else."""
 
-Texts that the report has too, of regions, flags and sexes, come from the report's messages.
-"""
-
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from boneage_roi.outputs.report.words import LANGUAGES, messages
 from boneage_roi.service.problems import Problem
 
 STATIC = Path(__file__).parent / "static"
@@ -26,19 +21,6 @@ MEDIA_TYPES = {
 PAGES = {"/": "index.html", "/docs": "docs.html"}
 
 
-SHARED = ("region.", "flag.", "sex.")
-"""How the keys of texts begin that the page takes from the report; and these whole keys:"""
-
-SHARED_WHOLE = ("sex", "research", "age.words")
-
-
-def page_texts(language: str) -> dict[str, str]:
-    """Every text of the page in a language, by its key."""
-    own: dict[str, str] = json.loads((STATIC / "i18n" / f"{language}.json").read_text(encoding="utf-8"))
-    report = messages(language)
-    return {key: text for key, text in report.items() if key.startswith(SHARED) or key in SHARED_WHOLE} | own
-
-
 def static_routes() -> APIRouter:
     """Routes of the page, of the API's documentation, and of what the two use."""
     router = APIRouter(include_in_schema=False)
@@ -47,9 +29,6 @@ def static_routes() -> APIRouter:
         for path in sorted(STATIC.rglob("*"))
         if path.suffix in MEDIA_TYPES
     }
-    for language in LANGUAGES:
-        texts = json.dumps(page_texts(language), ensure_ascii=False).encode()
-        files[f"i18n/{language}.json"] = (texts, MEDIA_TYPES[".json"])
     for route, name in PAGES.items():
         router.add_api_route(route, _page(*files[name]), methods=["GET", "HEAD"])
 

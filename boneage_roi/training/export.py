@@ -7,6 +7,7 @@ from typing import Any
 
 from boneage_roi.files import replace_folder, write_atomically
 from boneage_roi.fusion.kinds import find_fusion
+from boneage_roi.fusion.maturity import MATURITY_FILE
 from boneage_roi.fusion.train import INTERVALS
 from boneage_roi.onnx_session import open_session
 from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
@@ -46,6 +47,8 @@ def export_bundle(run: Run, progress: Progress | None = None) -> Path:
         **{name: run.path / layout.FUSION / name for name in _fusion_files(config.fusion.kind)},
         layout.GATE_FILE: run.path / layout.QUALITY / layout.GATE_FILE,
     }
+    if (maturity := run.path / layout.FUSION / MATURITY_FILE).is_file():  # not of a fusion that was taken over
+        files[MATURITY_FILE] = maturity
     counts = {str(split): int(n) for split, n in run.manifest.split.value_counts().items()}
     with replace_folder(run.bundle) as folder:
         for name, source in files.items():

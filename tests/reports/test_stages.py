@@ -1,18 +1,12 @@
 """The worth of regions by developmental stage."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import bones_and_stages
-from boneage_roi.errors import InputError
-from boneage_roi.outputs.records import bone_column
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.reader import load
-from boneage_roi.regional_models.bones import BONES
 from boneage_roi.reports.stages import STAGES, stage_of, stage_table, without_row
 from tests.bundles import EXAMPLES, needs_bundle
 
@@ -79,21 +73,3 @@ def test_ages_without_each_region_are_those_of_the_other_regions() -> None:
     others = [reading for reading in age.readings if reading.region != "radius-ulna"]
     assert row["without_radius_ulna"] == pytest.approx(reader.fuse(others, "F")[0], abs=0.01)
     assert set(without_row(Outcome(Item("hand.png"), message="damaged"), reader).values()) == {""}
-
-
-def test_the_accuracy_page_gets_bones_and_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    alone = {bone_column(bone): np.nan for bone in BONES} | {"plate_ulna": predictions()["boneage"] + 4}
-    predictions().assign(**alone).to_csv(tmp_path / "predictions.csv", index=False)
-    bones_and_stages.main(tmp_path / "predictions.csv")
-    text = capsys.readouterr().out
-    assert "| ulna | 40 | 4.0 | 4.0 to 4.0 | +4.0 |" in text
-    assert "| MCP1 | 0 | - | - | - |" in text
-    girls = next(
-        line for line in text.splitlines() if line.startswith("| girls, early and mid-puberty | 7 to 13 | 20 |")
-    )
-    assert "| hand 5.0 |" in girls
-    assert "**+" in girls
-    assert girls.count("**") == 2, "the carpus alone is needed"
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="not what `boneage-roi evaluate` writes"):
-        bones_and_stages.main(tmp_path / "other.csv")

@@ -23,7 +23,7 @@ _FLAGS = (
     (r"noisy: noise of (?P<n>[\d.]+)%.*", "noise"),
     (r"compressed too much.*", "blocks"),
     (r"regions disagree \(standard deviation (?P<n>[\d.]+) months\)", "disagree"),
-    (r"nearly or fully mature.*", "mature"),
+    (r"(?:nearly or fully|skeletally) mature.*", "mature"),
     (r"inverted", "inverted"),
     (r"chronological age of (?P<n>[\d.]+) months: is it in years\?", "years"),
     (r".*: aspect ratio restored", "aspect"),

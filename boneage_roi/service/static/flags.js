@@ -19,7 +19,7 @@ const KNOWN = [
   [/^noisy: noise of ([\d.]+)%/, "noise", ["n"]],
   [/^compressed too much/, "blocks", []],
   [/^regions disagree \(standard deviation ([\d.]+) months\)$/, "disagree", ["n"]],
-  [/^nearly or fully mature/, "mature", []],
+  [/^(?:nearly or fully|skeletally) mature/, "mature", []],
   [/aspect ratio restored$/, "aspect", []],
   [/^inverted$/, "inverted", []],
   [/^chronological age of ([\d.]+) months: is it in years/, "years", ["n"]],
