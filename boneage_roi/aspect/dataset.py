@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,9 +113,11 @@ def random_pose(random: Generator, square: float) -> tuple[float, float]:
 def write_samples(path: Path, samples: dict[str, list[SeenHand]]) -> None:
     """Keep views by what they are for; those of one kind are of one size."""
     content = BytesIO()
-    arrays = {f"{kind}_views": np.stack([hand.view for hand in hands]) for kind, hands in samples.items()}
-    errors = {f"{kind}_errors": np.array([hand.error for hand in hands]) for kind, hands in samples.items()}
-    np.savez_compressed(content, **arrays, **errors)
+    arrays: dict[str, Any] = {}
+    for kind, hands in samples.items():
+        arrays[f"{kind}_views"] = np.stack([hand.view for hand in hands])
+        arrays[f"{kind}_errors"] = np.array([hand.error for hand in hands])
+    np.savez_compressed(content, **arrays)
     write_atomically(path, content.getvalue())
 
 
