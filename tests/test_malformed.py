@@ -260,7 +260,7 @@ CASES: dict[str, Maker] = {
 @pytest.fixture
 def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Any]:
     """Run ``boneage-roi predict`` with a predictor that reads 100 months of whatever image it gets."""
-    monkeypatch.setattr("boneage_roi.pipeline.reader.BoneAgeReader", lambda *_, **__: ToyPredictor())
+    monkeypatch.setattr("boneage_roi.pipeline.settings.BoneAgeReader", lambda *_, **__: ToyPredictor())
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -298,7 +298,7 @@ def test_a_batch_goes_on(predict: Callable[..., Any], tmp_path: Path) -> None:
     paths.insert(40, good)
     with (tmp_path / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["path"], *([path] for path in paths)])
-    code, _, err = predict("manifest.csv", "--output", "ages.csv")
+    code, _, err = predict("manifest.csv", "--output", "ages.csv", "--workers", "1")
     assert code == 1
     assert err.count("error: ") == len(CASES)
     assert err.endswith(f"{len(CASES)} of {len(paths)} inputs failed\n")

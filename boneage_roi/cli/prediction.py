@@ -10,6 +10,7 @@ from boneage_roi.cli.common import OverwriteOption, app, examples, fail, given_p
 from boneage_roi.errors import InputError
 
 if TYPE_CHECKING:
+    from boneage_roi.cli.sinks import Tally
     from boneage_roi.outputs.files import OutputFiles
     from boneage_roi.outputs.sink import Sink
     from boneage_roi.pipeline.batch import Outcome
@@ -60,6 +61,10 @@ ProviderOption = Annotated[
         help="What runs the networks, where ONNX Runtime has it; the CPU takes its place when it does not start.",
     ),
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Processes that read; default: by cores and memory, 1 for a few images."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
@@ -75,6 +80,7 @@ def folder_option(help_text: str) -> Any:
         "predict hand.dcm --json",
         "predict study/ --dicom objects --report reports --language de",
         "predict manifest.csv --output ages.csv",
+        "predict archive/ --output ages.csv --workers 8 --no-tta",
     )
 )
 def predict(
@@ -110,6 +116,7 @@ def predict(
     tta: TtaOption = True,
     aspect: AspectOption = "auto",
     provider: ProviderOption = "cpu",
+    workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Read the bone age: with an interval, and region by region.
@@ -125,8 +132,10 @@ def predict(
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
     from boneage_roi.outputs.report import ReportSink
     from boneage_roi.outputs.results import result_sink
-    from boneage_roi.pipeline.batch import predict_files
+    from boneage_roi.pipeline.bundle import Bundle
+    from boneage_roi.pipeline.engines import Work, find_engine
     from boneage_roi.pipeline.inputs import filler
+    from boneage_roi.pipeline.settings import ReaderSettings
 
     fill = filler(
         sex=sex,
@@ -137,8 +146,10 @@ def predict(
     )
     items = fill(_items(inputs))
     outputs = _outputs("predict", inputs, items, overwrite)
-    reader = _reader(bundle, tta=tta, aspect=aspect, provider=provider)
-    regions = reader.regions
+    settings = ReaderSettings(Bundle.load(bundle), tta, aspect, provider)
+    regions = settings.bundle.manifest.regions
+    work = Work(settings, workers, pixels=bool(overlay or dicom or report or fhir), count=len(items))
+    outcomes = find_engine("local")(work)(items)
     tally = Tally()
     shown = ages_json(regions) if as_json else ages_table(regions, LONGEST_TABLE if output else None)
     sinks: list[Sink] = [tally, shown]
@@ -146,7 +157,7 @@ def predict(
         sinks.append(children_lines())
     if overlay:  # first: it only refuses, while a file of results begins when it is opened
         sinks.append(PictureSink(overlay, items, outputs, bone_age_overlay))
-    reports = DicomSink(dicom, items, outputs, reader.bundle) if dicom else None
+    reports = DicomSink(dicom, items, outputs, settings.bundle) if dicom else None
     if reports:
         sinks.append(reports)
     if report:
@@ -155,18 +166,18 @@ def predict(
                 report,
                 items,
                 outputs,
-                reader.bundle,
+                settings.bundle,
                 language=language,
                 with_identity=with_identity,
-                occlusion=reader if occlusion else None,
+                occlusion=settings.open() if occlusion else None,
             )
         )
     if fhir:
-        sinks.append(FhirSink(fhir, items, outputs, reader.bundle))
+        sinks.append(FhirSink(fhir, items, outputs, settings.bundle))
     if output:
         sinks.append(result_sink(output, regions, outputs))
     kept = f"the rows so far are in {output}.partial" if output else ""
-    _run(predict_files(reader, items), "predicting", len(items), sinks, kept)
+    _run(outcomes, "predicting", len(items), sinks, kept, tally)
     if output and not as_json:
         say(f"{tally.total - len(tally.failures)} of {tally.total} read; results in {output}")
     for path in reports.skipped if reports else ():
@@ -195,7 +206,7 @@ def detect(
     tally, shown = Tally(), boxes_json() if as_json else regions_table(reader)
     pictures = PictureSink(output, items, outputs, region_overlay)
     sinks: list[Sink] = [tally, shown, pictures, BoxesSink(output / "boxes.csv", outputs)]
-    _run(analyse_files(reader, items), "detecting", len(items), sinks, f"overlays so far are in {output}")
+    _run(analyse_files(reader, items), "detecting", len(items), sinks, f"overlays so far are in {output}", tally)
     if tally.total > len(tally.failures) and not as_json:
         say(f"overlays and boxes.csv are in {output}")
     _report_failures(tally.failures, tally.total)
@@ -218,7 +229,7 @@ def segment(
     tally = Tally()
     sinks: list[Sink] = [tally, masks_table(), PictureSink(output, items, outputs, hand_mask)]
     outcomes = analyse_files(_reader(bundle), items)
-    _run(outcomes, "segmenting", len(items), sinks, f"masks so far are in {output}")
+    _run(outcomes, "segmenting", len(items), sinks, f"masks so far are in {output}", tally)
     if tally.total > len(tally.failures):
         say(f"masks are in {output}")
     _report_failures(tally.failures, tally.total)
@@ -308,18 +319,21 @@ def _outputs(command: str, inputs: Sequence[Path], items: "Sequence[Item]", over
 
 
 def _reader(bundle: Path | None, *, tta: bool = True, aspect: str = "auto", provider: str = "cpu") -> "BoneAgeReader":
-    from boneage_roi.pipeline.reader import BoneAgeReader
+    from boneage_roi.pipeline.bundle import Bundle
+    from boneage_roi.pipeline.settings import ReaderSettings
 
-    return BoneAgeReader(bundle, tta=tta, aspect=aspect, provider=provider)
+    return ReaderSettings(Bundle.load(bundle), tta, aspect, provider).open()
 
 
-def _run(outcomes: "Iterable[Outcome]", label: str, total: int, sinks: "Iterable[Sink]", kept: str) -> None:
+def _run(
+    outcomes: "Iterable[Outcome]", label: str, total: int, sinks: "Iterable[Sink]", kept: str, tally: "Tally"
+) -> None:
     """Pass outcomes to the sinks while a bar tells how far it is; ``kept`` says what Ctrl-C leaves."""
-    from boneage_roi.cli.terminal import progress_bar
+    from boneage_roi.cli.progress import reading_progress
     from boneage_roi.outputs.sink import opened
     from boneage_roi.progress import tracked
 
-    with interruptible(kept), opened(sinks) as write, progress_bar() as progress:
+    with interruptible(kept), opened(sinks) as write, reading_progress(lambda: len(tally.failures)) as progress:
         for outcome in tracked(outcomes, label, total, progress):
             write(outcome)
 

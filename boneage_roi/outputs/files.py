@@ -5,7 +5,9 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from boneage_roi.errors import InputError
 from boneage_roi.files import is_special, sync, sync_folder, write_atomically, writing
@@ -29,9 +31,14 @@ class OutputFiles:
     def __init__(self, command: str, inputs: Iterable[str | Path] = (), *, overwrite: bool = False) -> None:
         self.command = command
         self.overwrite = overwrite
-        self._inputs = {os.path.realpath(path) for path in inputs}
-        self._identities = {identity for path in self._inputs if (identity := _identity(path))}
+        self._inputs = inputs
         self._written: dict[Path, dict[str, set[str]]] = {}
+        self._made_of: dict[tuple[Path, str], str] = {}
+
+    @cached_property
+    def _identities(self) -> set[tuple[int, int]]:
+        """Of the inputs that are there: a million take seconds, and a new file cannot be one of them."""
+        return {identity for path in self._inputs if (identity := _identity(path))}
 
     def claim(self, path: Path) -> None:
         """Make sure that a file may be written, before work begins.
@@ -55,7 +62,8 @@ class OutputFiles:
         Raises:
             InputError: it is one.
         """
-        if os.path.realpath(path) in self._inputs or _identity(path) in self._identities:
+        identity = _identity(path)
+        if identity is not None and identity in self._identities:
             raise InputError(f"{path}: is an input; write to another place")
 
     def write(self, path: Path, content: str | bytes) -> None:
@@ -98,10 +106,26 @@ class OutputFiles:
         if digest in known:
             return
         known.add(digest)
-        line = json.dumps({"file": place.name, "sha256": digest, "command": self.command})
+        self._append(place, {"file": place.name, "sha256": digest, "command": self.command})
+
+    def seal(self, path: Path, made_of: str) -> None:
+        """List what a complete file was made of, so that it need not be made again."""
+        place = Path(os.path.realpath(path))
+        if not is_special(path) and place.is_file():
+            digest = _digest(place)
+            self._append(place, {"file": place.name, "sha256": digest, "command": self.command, "made_of": made_of})
+            self._made_of[place, digest] = made_of
+
+    def sealed(self, path: Path) -> str | None:
+        """What a file was made of; None unless it is there as this command wrote and sealed it."""
+        place = Path(os.path.realpath(path))
+        return self._made_of.get((place, _digest(place))) if self.made(path) else None
+
+    def _append(self, place: Path, entry: dict[str, str]) -> None:
         with writing(place.parent / WRITTEN):
             place.parent.mkdir(parents=True, exist_ok=True)
             with (place.parent / WRITTEN).open("a", encoding="utf-8") as file:
+                line = json.dumps(entry)
                 file.write(f"\n{line}" if file.tell() else line)  # a kill may have left half a line
 
     def _list_of(self, folder: Path) -> dict[str, set[str]]:
@@ -117,11 +141,13 @@ class OutputFiles:
                     entry = json.loads(line)
                     if entry["command"] == self.command:
                         files.setdefault(str(entry["file"]), set()).add(str(entry["sha256"]))
+                        if "made_of" in entry:
+                            self._made_of[path.parent / entry["file"], entry["sha256"]] = str(entry["made_of"])
         return files
 
 
 class GrowingFile:
-    """A text file that grows as ``NAME.partial`` and gets its name when it is complete.
+    """A file that grows as ``NAME.partial`` and gets its name when it is complete.
 
     A pipe or a device is written to as it is.
 
@@ -146,6 +172,11 @@ class GrowingFile:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.partial.open("wb")
+
+    @property
+    def stream(self) -> BinaryIO:
+        """The open file, for a library that writes to one."""
+        return self._file
 
     def write(self, text: str) -> None:
         """Add text; another program sees it when this returns. Names of files that are no text stay the bytes they are.

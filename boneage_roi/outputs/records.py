@@ -154,6 +154,8 @@ def result_row(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
 
 def result_record(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
     """An outcome as plain JSON types: every name of :data:`FIELDS`, in order; what is missing is None."""
+    if outcome.record is not None:
+        return dict(outcome.record)
     age, finding = outcome.bone_age, finding_of(outcome)
     found = {} if age is None else {reading.region: _rounded(reading.expected_age) for reading in age.readings}
     alone = {} if age is None else {bone.name: _rounded(bone.months) for bone in age.bones}

@@ -8,12 +8,14 @@ from boneage_roi.files import is_special
 from boneage_roi.outputs.csv import CsvSink
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.outputs.json import JsonLinesSink, JsonSink
+from boneage_roi.outputs.parquet import ParquetSink
 from boneage_roi.outputs.sink import Sink
 
 RESULT_FILES: dict[str, Callable[[Path, Sequence[str], OutputFiles], Sink]] = {
     ".csv": CsvSink,
     ".json": JsonSink,
     ".jsonl": JsonLinesSink,
+    ".parquet": ParquetSink,
 }
 """Endings and what writes them: a sink is made of the file, the bundle's regions, and what may be written."""
 

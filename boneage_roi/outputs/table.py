@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from boneage_roi.outputs.records import TEXTS, result_columns, result_row
-from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.pipeline.engines import Work, read_here
 from boneage_roi.pipeline.inputs import filler, list_inputs
-from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.pipeline.settings import ReaderSettings
 from boneage_roi.progress import Progress, tracked
 
 
@@ -24,6 +24,7 @@ def predict_table(
     study_date: str | date | None = None,
     height_cm: float | None = None,
     tta: bool = True,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Read the bone ages of images, folders and manifests: what ``boneage-roi predict --output`` writes.
@@ -36,6 +37,7 @@ def predict_table(
         birth_date, study_date: dates such as ``2014-03-09``, another way to say the chronological age.
         height_cm: standing height on the day of the radiograph; gives the adult height.
         tta: read each region in six views.
+        workers: processes that read; None chooses by cores and memory, and takes 1 for a few images.
         progress: is told how many images are done.
 
     Returns:
@@ -60,10 +62,11 @@ def predict_table(
         height_cm=height_cm,
     )
     items = fill(list_inputs(inputs))
-    reader = BoneAgeReader(bundle, tta=tta)
-    outcomes = tracked(predict_files(reader, items), "reading hands", len(items), progress)
-    columns = result_columns(reader.regions)
-    return result_frame((result_row(outcome, reader.regions) for outcome in outcomes), columns)
+    settings = ReaderSettings(bundle if isinstance(bundle, Bundle) else Bundle.load(bundle), tta)
+    outcomes = read_here(Work(settings, workers, count=len(items)))(items)
+    regions = settings.bundle.manifest.regions
+    rows = (result_row(outcome, regions) for outcome in tracked(outcomes, "reading hands", len(items), progress))
+    return result_frame(rows, result_columns(regions))
 
 
 def result_frame(

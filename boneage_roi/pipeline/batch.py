@@ -1,10 +1,12 @@
 """Many inputs through a bundle: one outcome an input, in order, whatever happens to one of them. Writes nothing."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
+import numpy as np
 
 from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.reading import read_radiograph
@@ -23,6 +25,8 @@ class Outcome:
         bone_age: None when there is none, and where none was asked for.
         message: the one line that says why what was asked for is missing; empty when it is there.
         rejected: for what reasons an image that could be read got no bone age.
+        key: what its row rests on, see :func:`boneage_roi.pipeline.keys.row_key`; empty when nobody asked.
+        record: its row as it was made before, see :func:`boneage_roi.outputs.records.result_record`.
     """
 
     item: Item
@@ -30,6 +34,8 @@ class Outcome:
     bone_age: BoneAge | None = None
     message: str = ""
     rejected: tuple[str, ...] = ()
+    key: str = ""
+    record: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def status(self) -> str:
@@ -60,6 +66,21 @@ def predict_files(reader: BoneAgeReader, items: Iterable[Item]) -> Iterator[Outc
         return _attempt(replace(start, analysis=analysis), lambda found: read(found, analysis))
 
     return (_outcome(item, work) for item in items)
+
+
+def without_pixels(outcome: Outcome) -> Outcome:
+    """An outcome without images and masks: light to send, and all that a row is made of."""
+    found = outcome.analysis
+    if found is None:
+        return outcome
+    light = Analysis(
+        replace(found.radiograph, pixels=np.empty((0, 0), np.float32)),
+        replace(found.mask, pixels=np.empty((0, 0), np.bool_)),
+        replace(found.frame, pixels=np.empty((0, 0), np.uint8)),
+        found.boxes,
+        found.wide,
+    )
+    return replace(outcome, analysis=light)
 
 
 def analyse_files(reader: BoneAgeReader, items: Iterable[Item]) -> Iterator[Outcome]:

@@ -1,14 +1,12 @@
 """Predict every hand of a manifest and report how far off the bone ages are."""
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from boneage_roi import __version__
 from boneage_roi.datasets.manifest import find_table
 from boneage_roi.errors import InputError
 from boneage_roi.metrics import error_table
@@ -19,7 +17,9 @@ from boneage_roi.outputs.table import result_frame
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.inputs import Item, manifest_items, read_table
+from boneage_roi.pipeline.keys import content_mark, row_key
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.pipeline.settings import ReaderSettings
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.reports.journal import Journal
 from boneage_roi.reports.stages import stage_table, without_column, without_row
@@ -128,7 +128,7 @@ def evaluate(
     reader = BoneAgeReader(bundle, tta=tta, aspect=aspect, provider=provider)
     reading = _Reading(
         reader,
-        _bundle_name(reader, tta, aspect),
+        str(ReaderSettings(reader.bundle, tta, aspect, reader.provider)),
         reader.regions,
         Journal(folder / "predictions.csv" if folder else None),
         WorstPictures(worst if folder else 0),
@@ -182,18 +182,9 @@ def _claim(outputs: OutputFiles, folder: Path | None) -> None:
         outputs.claim(folder / name)
 
 
-def _bundle_name(reader: BoneAgeReader, tta: bool, aspect: str) -> str:
-    bundle = reader.bundle
-    digest = hashlib.sha256((bundle.path / "manifest.json").read_bytes()).hexdigest()[:12]
-    believed = bundle.manifest.aspect is not None and aspect == "as-is"
-    others = f"{'' if tta else ' without TTA'}{' with the aspect as it is' if believed else ''}"
-    others += "" if reader.provider == "cpu" else f" on {reader.provider}"
-    return f"{bundle.manifest.name} {digest}{others}"
-
-
 def _predict(reading: _Reading, hands: pd.DataFrame, items: Sequence[Item]) -> pd.DataFrame:
     """A prediction a hand; each new one is in the journal at once."""
-    keys = [_key(item, reading.bundle) for item in items]
+    keys = [row_key(item, reading.bundle, content_mark(item.path)) for item in items]
     todo = [place for place, key in enumerate(keys) if key not in reading.journal.known]
     outcomes = predict_files(reading.reader, [items[place] for place in todo])
     with reading.journal.open(reading.columns) as keep:
@@ -208,17 +199,6 @@ def _predict(reading: _Reading, hands: pd.DataFrame, items: Sequence[Item]) -> p
         reading.journal.known[key] | {"id": name, "boneage": age, "path": item.path} for name, age, item, key in labels
     ]
     return result_frame(reading.rows, reading.columns, ("id", "bundle", "key", *TEXTS))
-
-
-def _key(item: Item, bundle: str) -> str:
-    """Hash of all that a prediction rests on: the image's content, what the manifest says of it, bundle, package."""
-    try:
-        with Path(item.path).open("rb") as file:
-            image = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        image = "unreadable"
-    said = asdict(item) | {"image": image, "bundle": bundle, "package": __version__}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def _write(

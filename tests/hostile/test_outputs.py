@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and devic
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run ``boneage-roi`` with a reader that reads 100 months of whatever image it gets."""
-    monkeypatch.setattr("boneage_roi.pipeline.reader.BoneAgeReader", lambda *_, **__: ToyPredictor())
+    monkeypatch.setattr("boneage_roi.pipeline.settings.BoneAgeReader", lambda *_, **__: ToyPredictor())
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["boneage-roi", *map(str, arguments)])
