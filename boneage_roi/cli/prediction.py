@@ -6,6 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boneage_roi.cli.archive import (
+    AddressOption,
+    EngineOption,
+    PartRowsOption,
+    ResumeOption,
+    ShardOption,
+    WorkersOption,
+)
 from boneage_roi.cli.common import OverwriteOption, app, examples, fail, given_path, interruptible, say, warn
 from boneage_roi.errors import InputError
 
@@ -19,6 +27,9 @@ if TYPE_CHECKING:
 
 LONGEST_TABLE = 50
 """With --output, more rows than this are counted instead of shown."""
+
+MOST_FAILURES = 1000
+"""More failed inputs are counted instead of named."""
 
 Inputs = Annotated[
     list[Path],
@@ -61,10 +72,6 @@ ProviderOption = Annotated[
         help="What runs the networks, where ONNX Runtime has it; the CPU takes its place when it does not start.",
     ),
 ]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Processes that read; default: by cores and memory, 1 for a few images."),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
@@ -80,7 +87,8 @@ def folder_option(help_text: str) -> Any:
         "predict hand.dcm --json",
         "predict study/ --dicom objects --report reports --language de",
         "predict manifest.csv --output ages.csv",
-        "predict archive/ --output ages.csv --workers 8 --no-tta",
+        "predict archive/ --output ages.csv --workers 8 --resume",
+        "predict manifest.parquet --output ages-0.parquet --shard 0/100 --resume",
     )
 )
 def predict(
@@ -96,7 +104,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write every outcome, in order, as .csv, .json or .jsonl; FILE.partial until complete.",
+            help="Write every outcome, in order, as .csv, .json, .jsonl or .parquet; FILE.partial until complete.",
             parser=given_path,
         ),
     ] = None,
@@ -117,6 +125,11 @@ def predict(
     aspect: AspectOption = "auto",
     provider: ProviderOption = "cpu",
     workers: WorkersOption = None,
+    resume: ResumeOption = False,
+    shard: ShardOption = None,
+    part_rows: PartRowsOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Read the bone age: with an interval, and region by region.
@@ -126,16 +139,18 @@ def predict(
     An image that is no child's hand, or shows too little of it, is rejected and gets no age.
     A folder's `manifest.csv` is used for its images.
     """
+    from boneage_roi import __version__
     from boneage_roi.cli.sinks import Tally, ages_json, ages_table, children_lines
     from boneage_roi.outputs.dicom import DicomSink
     from boneage_roi.outputs.fhir import FhirSink
     from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
     from boneage_roi.outputs.report import ReportSink
-    from boneage_roi.outputs.results import result_sink
+    from boneage_roi.outputs.resuming import ResumingSink
     from boneage_roi.pipeline.bundle import Bundle
     from boneage_roi.pipeline.engines import Work, find_engine
     from boneage_roi.pipeline.inputs import filler
     from boneage_roi.pipeline.settings import ReaderSettings
+    from boneage_roi.pipeline.shards import parse_shard, take_share
 
     fill = filler(
         sex=sex,
@@ -144,12 +159,27 @@ def predict(
         study_date=study_date,
         height_cm=height_cm,
     )
-    items = fill(_items(inputs))
-    outputs = _outputs("predict", inputs, items, overwrite)
+    listed = fill(_items(inputs))
+    share = take_share(listed, *parse_shard(shard))
+    outputs = _outputs("predict", inputs, listed, overwrite)
     settings = ReaderSettings(Bundle.load(bundle), tta, aspect, provider)
     regions = settings.bundle.manifest.regions
-    work = Work(settings, workers, pixels=bool(overlay or dicom or report or fhir), count=len(items))
-    outcomes = find_engine("local")(work)(items)
+    folders = [folder for folder in (overlay, dicom, report, fhir) if folder]
+    if (resume or shard or part_rows) and not output:
+        raise InputError("--resume, --shard and --part-rows need --output")
+    if part_rows and folders:
+        raise InputError("--part-rows goes with --output alone; draw and report in a run of its own")
+    results = None
+    if output:
+        made_by = f"{settings}, boneage-roi {__version__}{''.join(f', {folder}' for folder in folders)}"
+        results = ResumingSink(output, regions, outputs, share, made_by, resume=resume, part_rows=part_rows)
+    items = results.missing() if results else share.items
+    if results and not items and share.items:
+        say(f"{output} is complete; nothing is left to read")
+        return
+    work = Work(settings, workers, pixels=bool(folders), count=len(items), address=address)
+    read = find_engine(engine)(work)
+    outcomes = results.read(items, read) if results else read(items)
     tally = Tally()
     shown = ages_json(regions) if as_json else ages_table(regions, LONGEST_TABLE if output else None)
     sinks: list[Sink] = [tally, shown]
@@ -174,9 +204,9 @@ def predict(
         )
     if fhir:
         sinks.append(FhirSink(fhir, items, outputs, settings.bundle))
-    if output:
-        sinks.append(result_sink(output, regions, outputs))
-    kept = f"the rows so far are in {output}.partial" if output else ""
+    if results:
+        sinks.append(results)
+    kept = f"the rows so far are in {results.growing}; the same command with --resume goes on" if results else ""
     _run(outcomes, "predicting", len(items), sinks, kept, tally)
     if output and not as_json:
         say(f"{tally.total - len(tally.failures)} of {tally.total} read; results in {output}")
@@ -340,9 +370,11 @@ def _run(
 
 def _report_failures(failures: Sequence[tuple[str, str]], total: int) -> None:
     """One line a failed input; exit 2 when it was the only one, else 1."""
-    for path, message in failures:
+    for path, message in failures[:MOST_FAILURES]:
         fail(message if path in message else f"{path}: {message}")
     if failures:
+        if len(failures) > MOST_FAILURES:
+            warn(f"and {len(failures) - MOST_FAILURES} more")
         if total > 1:
             warn(f"{len(failures)} of {total} inputs failed")
         raise typer.Exit(1 if total > 1 else 2)

@@ -40,11 +40,18 @@ class ShownAtTheEnd:
     Args:
         rows: what to keep of an outcome; no more than that stays in memory.
         show: prints what was kept.
+        longest: with more rows than this nothing is kept or shown.
     """
 
-    def __init__(self, rows: Callable[[Outcome], Sequence[Any]], show: Callable[[Sequence[Any]], None]) -> None:
+    def __init__(
+        self,
+        rows: Callable[[Outcome], Sequence[Any]],
+        show: Callable[[Sequence[Any]], None],
+        longest: int | None = None,
+    ) -> None:
         self._rows = rows
         self._show = show
+        self._longest = longest
         self._kept: list[Any] = []
 
     def open(self) -> None:
@@ -52,11 +59,12 @@ class ShownAtTheEnd:
 
     def write(self, outcome: Outcome) -> None:
         """Keep an outcome's rows."""
-        self._kept += self._rows(outcome)
+        if self._longest is None or len(self._kept) <= self._longest:
+            self._kept += self._rows(outcome)
 
     def close(self, complete: bool) -> None:
         """Show them, unless the work was cut short."""
-        if complete:
+        if complete and (self._longest is None or len(self._kept) <= self._longest):
             self._show(self._kept)
 
 
@@ -65,10 +73,10 @@ def ages_table(regions: Sequence[str], longest: int | None = None) -> Sink:
 
     def show_ages(rows: Sequence[dict[str, Any]]) -> None:
         read = [row for row in rows if row["status"] == "ok"]
-        if read and (longest is None or len(rows) <= longest):
+        if read:
             show(predictions_table(read, regions))
 
-    return ShownAtTheEnd(lambda outcome: [result_row(outcome, regions)], show_ages)
+    return ShownAtTheEnd(lambda outcome: [result_row(outcome, regions)], show_ages, longest)
 
 
 def children_lines() -> Sink:

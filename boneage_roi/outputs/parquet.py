@@ -52,8 +52,8 @@ class ParquetWriter:
         """Give a complete file its name."""
         if complete:
             self._flush()
-            with writing(self._file.path):
-                self._writer.close()
+        with writing(self._file.path):
+            self._writer.close()
         self._file.close(complete)
 
     def _flush(self) -> None:

@@ -2,6 +2,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ from rich.console import Console
 
 from boneage_roi.cli.terminal import report_lines
 from boneage_roi.errors import InputError
+from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.pipeline.manifest import BundleManifest
 from boneage_roi.reports import evaluate as module
 from boneage_roi.reports import plots
 from boneage_roi.reports.evaluate import evaluate
@@ -25,7 +28,9 @@ class FakePredictor:
     seen: list[str] = []  # noqa: RUF012 - counted over all predictors of a test
 
     def __init__(self, bundle: object, *, tta: bool = True) -> None:
-        self.bundle = SimpleNamespace(path=bundle, manifest=SimpleNamespace(name="fake", aspect=None))
+        manifest = SimpleNamespace(name="fake", aspect=None)
+        self.bundle = Bundle(cast(Path, bundle), cast(BundleManifest, manifest))
+        self.provider = "cpu"
         self.regions = ("hand", "carpal")
 
     def analyse(self, radiograph: Radiograph) -> Analysis:
