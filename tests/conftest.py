@@ -36,9 +36,15 @@ def pytest_make_collect_report(
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that read RSNA's radiographs, and skip them where there are none: ``pytest -m "not rsna"``."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that read RSNA's radiographs, and skip them where there are none: ``pytest -m "not rsna"``.
+
+    Those that start a Ray cluster take minutes and run when they are asked for: ``pytest -m ray``.
+    """
+    asked_for_ray = "ray" in str(config.getoption("markexpr"))
     for item in items:
+        if item.get_closest_marker("ray") and not asked_for_ray:
+            item.add_marker(pytest.mark.skip(reason="runs with -m ray"))
         if RSNA_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.rsna)
         if item.get_closest_marker("rsna") and not RSNA.is_dir():

@@ -11,6 +11,9 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Processes that read; default: by cores and memory, 1 for a few images."),
 ]
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Read the folders in folders too, such as those of a PACS.")
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Keep the rows of a stopped run whose input, bundle and options are the same.")
 ]

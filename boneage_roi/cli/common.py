@@ -27,6 +27,11 @@ def given_path(text: str | Path) -> Path:
     return Path(text)
 
 
+def given_input(text: str | Path) -> str | Path:
+    """A path or a URL as it was typed."""
+    return text if "://" in str(text) else given_path(text)
+
+
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Write over files that this command did not make; never over inputs.")
 ]

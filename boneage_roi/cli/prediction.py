@@ -10,11 +10,22 @@ from boneage_roi.cli.archive import (
     AddressOption,
     EngineOption,
     PartRowsOption,
+    RecursiveOption,
     ResumeOption,
     ShardOption,
     WorkersOption,
 )
-from boneage_roi.cli.common import OverwriteOption, app, examples, fail, given_path, interruptible, say, warn
+from boneage_roi.cli.common import (
+    OverwriteOption,
+    app,
+    examples,
+    fail,
+    given_input,
+    given_path,
+    interruptible,
+    say,
+    warn,
+)
 from boneage_roi.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,9 +43,11 @@ MOST_FAILURES = 1000
 """More failed inputs are counted instead of named."""
 
 Inputs = Annotated[
-    list[Path],
+    list[Any],
     typer.Argument(
-        metavar="IMAGE|DIR|MANIFEST.csv", help="Images, folders of images, manifest CSVs.", parser=given_path
+        metavar="IMAGE|DIR|MANIFEST",
+        help="Images, folders, TAR and ZIP archives, manifests (CSV, Parquet); URLs too (s3://...).",
+        parser=given_input,
     ),
 ]
 BundleOption = Annotated[
@@ -125,6 +138,7 @@ def predict(
     aspect: AspectOption = "auto",
     provider: ProviderOption = "cpu",
     workers: WorkersOption = None,
+    recursive: RecursiveOption = False,
     resume: ResumeOption = False,
     shard: ShardOption = None,
     part_rows: PartRowsOption = None,
@@ -159,7 +173,7 @@ def predict(
         study_date=study_date,
         height_cm=height_cm,
     )
-    listed = fill(_items(inputs))
+    listed = fill(_items(inputs, recursive))
     share = take_share(listed, *parse_shard(shard))
     outputs = _outputs("predict", inputs, listed, overwrite)
     settings = ReaderSettings(Bundle.load(bundle), tta, aspect, provider)
@@ -329,22 +343,22 @@ def info(
         show(table)
 
 
-def _items(inputs: Sequence[Path]) -> "list[Item]":
+def _items(inputs: "Sequence[str | Path]", recursive: bool = False) -> "list[Item]":
     """Inputs spread out; one that is alone and cannot be used is the user's mistake at once."""
     from boneage_roi.pipeline.inputs import list_inputs
 
-    items = list_inputs(inputs)
+    items = list_inputs(inputs, recursive=recursive)
     if len(items) == 1 and items[0].error:
         raise InputError(items[0].error)
     return items
 
 
-def _outputs(command: str, inputs: Sequence[Path], items: "Sequence[Item]", overwrite: bool) -> "OutputFiles":
+def _outputs(command: str, inputs: "Sequence[str | Path]", items: "Sequence[Item]", overwrite: bool) -> "OutputFiles":
     """What the command may write: neither its images nor the tables that list them."""
     from boneage_roi.outputs.files import OutputFiles
     from boneage_roi.pipeline.inputs import FOLDER_MANIFEST
 
-    manifests = [path / FOLDER_MANIFEST for path in inputs if path.is_dir()]
+    manifests = [path / FOLDER_MANIFEST for path in map(Path, inputs) if path.is_dir()]
     return OutputFiles(command, [*inputs, *manifests, *(item.path for item in items)], overwrite=overwrite)
 
 

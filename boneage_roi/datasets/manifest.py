@@ -1,5 +1,6 @@
 """Tables of hands: the manifest CSV and RSNA's layout, read into one set of columns."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from boneage_roi.ages import HEIGHTS_CM, OLDEST, parse_date
-from boneage_roi.datasets.tables import MISSING, read_text_table
+from boneage_roi.datasets.tables import MISSING, read_parquet_table, read_text_table
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import SUFFIXES, read_radiograph
 from boneage_roi.values import MONTHLY, Radiograph
@@ -53,15 +54,34 @@ def read_manifest(path: Path, *, check_images: bool = True, labels: bool = False
     table = _read_table(path)
     _require(table, "path", path)
     _refuse_missing(table["path"], "path", path)
-    paths = [Path(text) if Path(text).is_absolute() else path.parent.absolute() / text for text in table["path"]]
+    paths = _absolute(table["path"], path.parent.absolute())
     if "id" not in table:
-        stems = pd.Series([image.stem for image in paths])
+        stems = pd.Series([_stem(image) for image in paths])
         table["id"] = stems if stems.is_unique else table["path"]
-    table["path"] = [str(image) for image in paths]
+    table["path"] = paths
     frame = _normalise(table, path, labels)
     if check_images:
-        _refuse_missing_images([image for image in paths if not image.is_file()], len(paths), path)
+        _refuse_missing_images([Path(image) for image in paths if not Path(image).is_file()], len(paths), path)
     return frame
+
+
+def _stem(path: str) -> str:
+    name = path.rpartition(os.sep)[2]
+    return name.rpartition(".")[0] or name
+
+
+def _absolute(paths: Iterable[str], folder: Path) -> list[str]:
+    """Paths as absolute as their table's folder; URLs stay. A million take a second: few need more than a look."""
+    start = f"{folder}{os.sep}"
+    plain = os.sep == "/" and not start.startswith("//")
+    return [
+        text
+        if "://" in text
+        else start + text
+        if plain and text[0] != "/" and "//" not in text and "/." not in f"/{text}"
+        else str(folder / text)
+        for text in paths
+    ]
 
 
 def read_dataset(path: Path, *, labels: bool = True) -> pd.DataFrame:
@@ -148,7 +168,7 @@ def _is_labels(path: Path) -> bool:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    table, separator = read_text_table(path)
+    table, separator = (read_parquet_table if path.suffix.lower() == ".parquet" else read_text_table)(path)
     names = [" ".join(str(name).split()).lower() for name in table.columns]
     table.columns = pd.Index([_ALIASES.get(name, name) for name in names])
     if not table.columns.is_unique:
@@ -200,8 +220,10 @@ def _sexes(table: pd.DataFrame, source: Path) -> pd.Series:
 
 
 def _dates(table: pd.DataFrame, name: str, source: Path) -> pd.Series:
+    if name not in table:
+        return pd.Series([None] * len(table), index=table.index, dtype=object)
     dates: list[object] = []
-    for index, text in table.get(name, pd.Series(None, index=table.index, dtype=object)).items():
+    for index, text in table[name].items():
         try:
             dates.append(None if pd.isna(text) else parse_date(text))
         except InputError as error:

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
@@ -46,6 +47,28 @@ def read_text_table(path: Path) -> tuple[pd.DataFrame, str]:
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first cells for an index
         raise InputError(f"{path}: rows have more cells than the heading; name every column")
     return table.apply(lambda column: column.str.strip().replace("", None)), separator
+
+
+def read_parquet_table(path: Path) -> tuple[pd.DataFrame, str]:
+    """Read a Parquet file as a table of text cells, as :func:`read_text_table` does.
+
+    Raises:
+        InputError: no such file, no Parquet, or pyarrow is not there.
+    """
+    if find_spec("pyarrow") is None:
+        raise InputError(f'{path}: needs pyarrow; install it with: pip install "boneage-roi[archive]"')
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # pyarrow's own errors are such
+        raise InputError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+    texts = table.astype(object).where(table.notna(), None)
+    return texts.apply(lambda column: column.map(_cell_text, na_action="ignore")), ","
+
+
+def _cell_text(cell: object) -> str | None:
+    return str(cell).strip() or None
 
 
 def _decode(data: bytes, path: Path) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from boneage_roi.errors import InputError
 from boneage_roi.files import writing
 
 _START = b'{"key": "'
@@ -27,11 +28,16 @@ class RecordJournal:
         """Begin: with what is there already, or anew.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: the file cannot be written, or is no journal.
         """
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b" if resume else "w+b")
+            self._file = self.path.open("a+b")
+            self._file.seek(0)
+            if not _START.startswith(self._file.read(len(_START))):
+                raise InputError(f"{self.path}: is there, and no journal; choose another place for the results")
+            if not resume:
+                self._file.truncate(0)
             self._file.seek(0)
             end = 0
             for line in self._file:

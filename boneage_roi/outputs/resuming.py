@@ -109,10 +109,10 @@ class ResumingSink:
 
     def open(self) -> None:
         """Begin; refuse here what cannot be written."""
+        self._begin()
         if self._journal is not None:
             self._outputs.refuse_inputs(self._journal.path)
             self._journal.open(resume=self._resume)
-        self._begin()
 
     def write(self, outcome: Outcome) -> None:
         """Add a row."""
@@ -174,7 +174,7 @@ class ResumingSink:
         return sealed == made_of.hexdigest()
 
     def _key(self, item: Item) -> str:
-        return row_key(item, self._made_by, file_mark(item.path))
+        return row_key(item, self._made_by, file_mark(item))
 
     def _kept(self) -> Iterator[Outcome]:
         while self._order and self._order[0][2]:

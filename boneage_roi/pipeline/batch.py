@@ -12,6 +12,7 @@ from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.pipeline.storage import read_place
 from boneage_roi.values import Analysis, BoneAge, Radiograph
 
 
@@ -120,7 +121,7 @@ def _attempt(start: Outcome, work: Callable[[Outcome], Outcome]) -> Outcome:
 
 def _read(item: Item) -> Radiograph:
     return read_radiograph(
-        item.path,
+        item.path if item.place is None else read_place(item.place),
         sex=item.sex,
         chronological_age=item.chronological_age,
         native_size=item.native_size,

@@ -1,22 +1,28 @@
 """What a command was given to work on: images, folders and manifests, spread out into one item an image."""
 
-from collections.abc import Callable, Iterable
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, get_args
 
 from boneage_roi.ages import checked_age, checked_height, parse_age, parse_date
 from boneage_roi.ages import chronological_age as age_on
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.files import check_file, unreadable
-from boneage_roi.imaging.reading import list_images
+from boneage_roi.imaging.reading import SUFFIXES, list_images
+from boneage_roi.pipeline.storage import Place, info, is_archive, is_folder, is_url, members, objects, read_place
 from boneage_roi.values import Sex, parse_sex
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER_MANIFEST = "manifest.csv"
+_SEXES = get_args(Sex)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Item:
         height_cm: standing height on the day of the radiograph, or None.
         patient: what tells one child from another, or None.
         error: why this input cannot be used; empty when it can.
+        place: where its bytes are, when ``path`` is no file of this machine.
     """
 
     path: str
@@ -43,17 +50,20 @@ class Item:
     height_cm: float | None = None
     patient: str | None = field(default=None, repr=False)
     error: str = ""
+    place: Place | None = None
 
 
-def list_inputs(inputs: Iterable[str | Path] | str | Path) -> list[Item]:
-    """Spread images, folders and manifest CSVs out into images, in order.
+def list_inputs(inputs: Iterable[str | Path] | str | Path, *, recursive: bool = False) -> list[Item]:
+    """Spread images, folders, archives and manifests out into images, in order.
 
-    A folder gives the images directly in it; if it holds a ``manifest.csv``, that manifest's rows come first.
+    A folder gives the images directly in it; if it holds a ``manifest.csv``, that manifest's rows come first. A TAR or
+    a ZIP gives its images, with what a JSON file of the same name says of each. Any of them may be a URL such as
+    ``s3://bucket/folder``. With ``recursive`` folders give what lies in their folders too.
     An input that cannot be used (no such file, a folder without images, a bad manifest) becomes an item with an error.
     """
     if isinstance(inputs, str | Path):
         inputs = [inputs]
-    return [item for given in inputs for item in _items(given)]
+    return [item for given in inputs for item in _items(given, recursive)]
 
 
 def filler(
@@ -102,22 +112,121 @@ def filler(
             height_cm=height_cm if item.height_cm is None else item.height_cm,
         )
 
-    return lambda items: [fill(item) for item in items]
+    told = (known, age, born, seen, height_cm) != (None,) * 5
+    return lambda items: [fill(item) for item in items] if told else list(items)
 
 
-def _items(given: str | Path) -> list[Item]:
+def _items(given: str | Path, recursive: bool) -> Iterable[Item]:
     path = Path(given)
     try:
         if not str(given).strip():
             raise InputError("an input's path is empty; give an image, a folder or a manifest")
+        if is_url(given):
+            return list(_remote(str(given), recursive))
         if path.is_dir():
-            return _folder(path)
+            return _tree(path) if recursive else _folder(path)
+        if is_archive(path.name) and path.is_file():
+            return _archive(str(path))
+        if path.suffix.lower() == ".parquet" and path.is_file():
+            return _manifest(path)
         check_file(path)
         return _manifest(path) if path.suffix.lower() == ".csv" else [Item(str(path))]
     except InputError as error:
-        return [Item(str(path), error=str(error))]
+        return [Item(str(given) if is_url(given) else str(path), error=str(error))]
     except OSError as error:
         return [Item(str(path), error=str(unreadable(path, error)))]
+
+
+def _tree(folder: Path) -> list[Item]:
+    """The images of a folder and of all folders in it, as a PACS lays them out."""
+    items: list[Item] = []
+    for place, folders, _ in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        with suppress(InputError):  # no images directly in it
+            items += _folder(Path(place))
+    if not items:
+        raise InputError(f"{folder}: no images in this folder and those in it; expected {', '.join(SUFFIXES)}")
+    return items
+
+
+def _archive(url: str) -> list[Item]:
+    """The images in a TAR or a ZIP; as in WebDataset, files with one name up to the first dot belong together."""
+    places: list[Place] = []
+    facts: dict[str, bytes] = {}
+    for place, text in members(url):
+        if text is not None:
+            facts[_stem(place.member)] = text
+        elif _may_be_image(place.member):
+            places.append(place)
+    if not places:
+        raise InputError(f"{url}: no images in this archive; expected {', '.join(SUFFIXES)}")
+    return [_described(Item(place.name, place=place), facts.get(_stem(place.member))) for place in places]
+
+
+def _remote(url: str, recursive: bool) -> Iterator[Item]:
+    if is_archive(url):
+        yield from _archive(url)
+    elif url.lower().endswith((".csv", ".parquet")):
+        yield from _remote_manifest(url)
+    elif not is_folder(url):
+        yield Item(url, place=Place(url, **info(url)))
+    else:
+        known: set[str] = set()
+        listed = list(objects(url, recursive=recursive))
+        for place in listed:
+            if place.url.endswith(f"/{FOLDER_MANIFEST}"):
+                for item in _remote_manifest(place.url):
+                    known.add(item.path)
+                    yield item
+        images = [place for place in listed if place.url not in known and _may_be_image(place.url)]
+        yield from (Item(place.url, place=place) for place in images)
+        if not images and not known:
+            raise InputError(f"{url}: no images there; expected {', '.join(SUFFIXES)}")
+
+
+def _remote_manifest(url: str) -> list[Item]:
+    """A manifest in a store; relative paths in it are relative to where it lies."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / url.rpartition("/")[2]
+        copy.write_bytes(read_place(Place(url)).getvalue())
+        try:
+            items = _manifest(copy)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), url)) from None
+    parent = url.rpartition("/")[0]
+    urls = [item.path if is_url(item.path) else f"{parent}/{Path(item.path).relative_to(folder)}" for item in items]
+    return [replace(item, path=one, place=Place(one)) for item, one in zip(items, urls, strict=True)]
+
+
+def _may_be_image(name: str) -> bool:
+    """By its name alone: an ending of images, or none or a number, as DICOM files have."""
+    path = PurePosixPath(name)
+    if path.name.startswith(".") or path.name == "DICOMDIR" or "__MACOSX" in path.parts:
+        return False
+    return path.suffix.lower() in SUFFIXES or not path.suffix or path.suffix[1:].isdigit()
+
+
+def _stem(member: str) -> str:
+    folder, _, name = member.rpartition("/")
+    return f"{folder}/{name.partition('.')[0]}"
+
+
+def _described(item: Item, facts: bytes | None) -> Item:
+    """An item with what a JSON object says of it, in the words of a manifest's columns."""
+    if facts is None:
+        return item
+    try:
+        said = json.loads(facts)
+        told: dict[str, Any] = {name: said[name] for name in ("sex", "birth_date", "study_date") if said.get(name)}
+        told |= {name: float(said[name]) for name in ("chronological_age", "height_cm") if said.get(name) is not None}
+        width, height = int(said.get("width") or 0), int(said.get("height") or 0)
+        patient = said.get("patient")
+        (filled,) = filler(**told)([item])
+    except (ValueError, TypeError, AttributeError, InputError, RecursionError) as error:
+        said_so = str(error) if isinstance(error, InputError) else "it is no JSON object of such values"
+        return replace(item, error=f"{item.path}: what its JSON file says is wrong: {said_so}")
+    size = (width, height) if width > 0 and height > 0 else None
+    return replace(filled, native_size=size, patient=None if patient is None else str(patient))
 
 
 def _folder(folder: Path) -> list[Item]:
@@ -159,26 +268,36 @@ def manifest_items(table: "pd.DataFrame", folder: Path) -> list[Item]:
         table: from :func:`read_table`.
         folder: where the table lies; images in it are named as relative as the folder is.
     """
-    return [_row(row, folder) for row in table.to_dict("records")]
+    absolute = f"{folder.absolute()}{os.sep}"
+    columns = {name: table[name].tolist() for name in table if name in _SAID}
+    return [_row(dict(zip(columns, row, strict=True)), folder, absolute) for row in zip(*columns.values(), strict=True)]
 
 
 def _manifest(csv: Path) -> list[Item]:
     return manifest_items(read_table(csv), csv.parent)
 
 
-def _row(row: dict[Any, Any], folder: Path) -> Item:
-    path = Path(row["path"])
-    if path.is_relative_to(folder.absolute()):
-        path = folder / path.relative_to(folder.absolute())
+_SAID = (
+    *("path", "sex", "chronological_age", "width", "height"),
+    *("birth_date", "study_date", "height_cm", "patient"),
+)
+"""The columns of a manifest that an item knows."""
+
+
+def _row(row: dict[Any, Any], folder: Path, absolute: str) -> Item:
+    path = row["path"]
+    if path.startswith(absolute):
+        path = os.path.join(folder, path[len(absolute) :]) if str(folder) != "." else path[len(absolute) :]  # noqa: PTH118
     sized = row["width"] > 0 and row["height"] > 0  # False for NaN
     patient = row.get("patient")
     return Item(
-        str(path),
-        sex=row["sex"] if row["sex"] in get_args(Sex) else None,
+        path,
+        sex=row["sex"] if row["sex"] in _SEXES else None,
         chronological_age=row["chronological_age"] if row["chronological_age"] >= 0 else None,
         native_size=(int(row["width"]), int(row["height"])) if sized else None,
         birth_date=row.get("birth_date"),
         study_date=row.get("study_date"),
         height_cm=row["height_cm"] if row.get("height_cm", 0) > 0 else None,
         patient=patient if isinstance(patient, str) else None,
+        place=Place(path) if is_url(path) else None,
     )

@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from boneage_roi import __version__
+from boneage_roi.errors import InputError
 from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.storage import info
 
 
 def row_key(item: Item, made_by: str, mark: str) -> str:
@@ -36,10 +38,12 @@ def content_mark(path: str) -> str:
         return "unreadable"
 
 
-def file_mark(path: str) -> str:
-    """Size and time of change of a file: known at once, as suits an archive."""
+def file_mark(item: Item) -> str:
+    """Size and time of change of an image, or its store's own mark: known at once, as suits an archive."""
     try:
-        status = Path(path).stat()
-    except (OSError, ValueError):
+        if item.place is not None:
+            return item.place.mark or str(info(item.place.url)["mark"])
+        status = Path(item.path).stat()
+    except (OSError, ValueError, InputError):
         return "unreadable"
     return f"{status.st_size} {status.st_mtime_ns}"

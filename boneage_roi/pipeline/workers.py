@@ -77,8 +77,8 @@ def predict_parallel(
         InputError: the bundle cannot be used, or no process can be started.
     """
     threads = ThreadPoolExecutor(workers)
-    idle: SimpleQueue[_Worker] = SimpleQueue()
-    staff = [_Worker(settings, pixels) for _ in range(workers)]
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    staff = [Worker(settings, pixels) for _ in range(workers)]
     for worker in staff:
         idle.put(worker)
 
@@ -106,8 +106,13 @@ def predict_parallel(
         threads.shutdown()
 
 
-class _Worker:
-    """A process that reads one item after the other; another is started in the place of one that broke."""
+class Worker:
+    """A process that reads one item after the other; another is started in the place of one that broke.
+
+    Args:
+        settings: what to read with.
+        pixels: whether outcomes bring their images and masks.
+    """
 
     def __init__(self, settings: ReaderSettings, pixels: bool) -> None:
         self._start_with = (settings, pixels)
@@ -115,6 +120,11 @@ class _Worker:
         self._closed = False
 
     def read(self, item: Item) -> Outcome:
+        """The outcome of an item; when the process ends over it, an outcome that says how.
+
+        Raises:
+            InputError: the bundle cannot be used, or no process can be started.
+        """
         process = self._process or self._start()
         late = threading.Timer(PATIENCE, process.kill)
         late.start()

@@ -297,3 +297,10 @@ def test_a_journal_of_nonsense_is_no_journal(tmp_path: Path, items: list[Item]) 
     whole = run(items, tmp_path / "whole.csv", Engine())
     assert run(items, tmp_path / "ages.csv", again, resume=True) == whole
     assert Path(entry["record"]["path"]).name in again.read
+
+
+def test_a_file_of_somebody_else_is_no_journal(tmp_path: Path, items: list[Item]) -> None:
+    (tmp_path / "ages.csv.journal").write_text("my diary")
+    with pytest.raises(InputError, match="is there, and no journal"):
+        run(items, tmp_path / "ages.csv", Engine())
+    assert (tmp_path / "ages.csv.journal").read_text() == "my diary"

@@ -125,5 +125,5 @@ def test_a_script_without_a_main_guard_may_use_workers(tmp_path: Path) -> None:
 
 
 def test_a_wrong_engine_lists_the_right_ones() -> None:
-    with pytest.raises(InputError, match="known are local"):
+    with pytest.raises(InputError, match="known are local, ray"):
         find_engine("loco")
