@@ -74,12 +74,11 @@ def without_pixels(outcome: Outcome) -> Outcome:
     found = outcome.analysis
     if found is None:
         return outcome
-    light = Analysis(
-        replace(found.radiograph, pixels=np.empty((0, 0), np.float32)),
-        replace(found.mask, pixels=np.empty((0, 0), np.bool_)),
-        replace(found.frame, pixels=np.empty((0, 0), np.uint8)),
-        found.boxes,
-        found.wide,
+    light = replace(
+        found,
+        radiograph=replace(found.radiograph, pixels=np.empty((0, 0), np.float32)),
+        mask=replace(found.mask, pixels=np.empty((0, 0), np.bool_)),
+        frame=replace(found.frame, pixels=np.empty((0, 0), np.uint8)),
     )
     return replace(outcome, analysis=light)
 
