@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.values import HandFrame, HandMask, Radiograph
@@ -42,8 +43,8 @@ def extent(view: np.ndarray) -> float:
 
 def constant_network(path: Path, value: float) -> Path:
     """A network that says the same of every view."""
-    import onnx
-    from onnx import TensorProto, helper
+    onnx = pytest.importorskip("onnx")
+    TensorProto, helper = onnx.TensorProto, onnx.helper
 
     views = helper.make_tensor_value_info("views", TensorProto.FLOAT, ["views", 1, 64, 64])
     error = helper.make_tensor_value_info("error", TensorProto.FLOAT, ["views"])
