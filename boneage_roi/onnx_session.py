@@ -166,6 +166,18 @@ class Network:
             raise InputError(f"{self._stage} has an input of {side} pixels a side; the bundle is damaged")
         return side
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the images that are its first input.
+
+        Raises:
+            InputError: it says none, or one that no network needs.
+        """
+        *_, height, width = self._session.get_inputs()[0].shape or [None, None]
+        if not all(isinstance(side, int) and 1 <= side <= LARGEST_INPUT for side in (height, width)):
+            raise InputError(f"{self._stage} has an input of {height} x {width} pixels; the bundle is damaged")
+        return int(height), int(width)
+
     def __call__(
         self, inputs: Mapping[str, FloatArray], shapes: Sequence[tuple[int | None, ...]], names: Sequence[str] = ()
     ) -> list[FloatArray]:

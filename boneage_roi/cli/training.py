@@ -29,6 +29,9 @@ Retrain = Annotated[bool, typer.Option("--retrain", help="Throw away what this s
 RetrainStale = Annotated[bool, typer.Option("--retrain", help="Train anew what no longer fits settings and data.")]
 RunOption = Annotated[Path, typer.Option("--run", metavar="RUN", help="Work folder of the training run.")]
 PresetOption = Annotated[str, typer.Option(metavar="NAME|FILE.yaml", help="Settings of a new run.")]
+SizeOption = Annotated[
+    str | None, typer.Option(metavar="full|small", help="Size of the preset; full is the default.", show_default=False)
+]
 Dataset = Annotated[
     Path, typer.Argument(help="A manifest CSV, or a folder in RSNA's layout; annotations beside it are used.")
 ]
@@ -48,9 +51,11 @@ DEFAULT_RUN = Path("runs/default")
 
 
 @app.command(epilog=examples("prepare ../data/rsna", "prepare manifest.csv --run runs/mine --preset default"))
-def prepare(dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default") -> None:
+def prepare(
+    dataset: Dataset, run: RunOption = DEFAULT_RUN, preset: PresetOption = "default", size: SizeOption = None
+) -> None:
     """Check and index a data set, gather its annotations, and split it by a hash of the patient."""
-    hands = _prepare(dataset, run, preset)
+    hands = _prepare(dataset, run, preset, size)
     shares = ", ".join(f"{count} {split}" for split, count in hands["split"].value_counts().items())
     print(f"{len(hands)} images ({shares}) in {run}")
     from boneage_roi.runs.run import Run
@@ -144,7 +149,7 @@ def train_quality(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> Non
 @app.command(
     epilog=examples(
         "train ../data/rsna",
-        "train manifest.csv --run runs/mine --preset mine.yaml",
+        "train ../data/rsna --run runs/tj-net --preset tj-net --size small",
         "train ../data/rsna --devices 4 --precision bf16-mixed --loaders 8",
     )
 )
@@ -152,6 +157,7 @@ def train(
     dataset: Dataset,
     run: RunOption = DEFAULT_RUN,
     preset: PresetOption = "default",
+    size: SizeOption = None,
     retrain: RetrainStale = False,
     devices: DevicesOption = 1,
     nodes: NodesOption = 1,
@@ -167,7 +173,7 @@ def train(
     _require_training()
     with interruptible("the same command resumes"), training_bars() as progress:
         on = Devices(devices, nodes, precision, loaders)
-        bundle = train_all(dataset, run, preset, retrain=retrain, devices=on, progress=progress)
+        bundle = train_all(dataset, run, preset, size=size, retrain=retrain, devices=on, progress=progress)
     if not on.leads:
         print("trained along; the machine with NODE_RANK 0 writes the bundle")
         return
@@ -282,14 +288,14 @@ def _one_stage(
     _show_metrics(metrics)
 
 
-def _prepare(dataset: Path, run: Path, preset: str) -> "pd.DataFrame":
+def _prepare(dataset: Path, run: Path, preset: str, size: str | None) -> "pd.DataFrame":
     from boneage_roi.cli.progress import training_bars
     from boneage_roi.configs.schema import TrainConfig
     from boneage_roi.runs.run import Run
     from boneage_roi.training.prepare import prepare
 
     with interruptible("the same command starts over"), training_bars() as progress:
-        return prepare(dataset, Run(run), TrainConfig.load(preset), progress)
+        return prepare(dataset, Run(run), TrainConfig.load(preset, size), progress)
 
 
 def _show_metrics(metrics: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The settings of a training run; unknown or ill-typed keys are refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +12,10 @@ from boneage_roi.regions import detected, find_region
 from boneage_roi.values import AgeGrid
 
 PRESETS = Path(__file__).parent
+"""A preset is a YAML file here, or in the folder of the literature's methods below."""
+
+FULL = "full"
+"""The size that a preset has when none is asked for."""
 
 
 class _Strict(BaseModel):
@@ -79,6 +84,26 @@ class AspectConfig(_Strict):
     learning_rate: Rate = 1e-3
 
 
+class AttentionConfig(_Strict):
+    """The network of the finder ``attention``: a whole-hand classifier whose class activation maps give the boxes.
+
+    Attributes:
+        size: (height, width) of the hand that it sees, pixels.
+        backbone, weights: as those of a region; only built-in backbones.
+        width: months of one of its age classes.
+        erased: share of the hands that it sees with their most telling place hidden, so that it learns another one.
+    """
+
+    size: tuple[Count, Count] = (224, 184)
+    backbone: str = "efficientnet-lite0"
+    weights: str = "imagenet"
+    width: Rate = 12.0
+    epochs: Count = 6
+    batch: Count = 32
+    learning_rate: Rate = 1e-3
+    erased: Fraction = 0.3
+
+
 class RoundConfig(_Strict):
     """One cycle of learning rates of a region's CNN; the next round goes on with its weights.
 
@@ -91,6 +116,8 @@ class RoundConfig(_Strict):
         keep: how much of the weights before the round is averaged into those after it (Wortsman et al., CVPR 2022).
         single_crops: weight of the loss that asks for the age of each crop alone, beside that of all crops together.
         aspect: standard deviation of the logarithm by which hands are made too wide or too high.
+        rare_ages: how far hands of rare ages are shown more often, each time changed anew: 0 not at all, 1 as often as
+            those of the median year of age, five times at the most.
     """
 
     epochs: Count
@@ -103,6 +130,7 @@ class RoundConfig(_Strict):
     keep: Fraction = 0.0
     single_crops: Annotated[float, Field(ge=0)] = 0.0
     aspect: Fraction = 0.0
+    rare_ages: Fraction = 0.0
 
 
 class RegionConfig(_Strict):
@@ -112,8 +140,13 @@ class RegionConfig(_Strict):
         network: the family, a name in :data:`boneage_roi.regional_models.networks.NETWORKS`.
         options: what a family asks for beside the settings here.
         backbone: a built-in one (``efficientnet-lite0``), or ``timm/NAME`` for any of timm's.
-        weights: what it starts from: ``imagenet``, ``none``, or a file.
+        weights: what it starts from: ``imagenet``, ``none``, a file, or ``imagenet-or-none``, which starts from nothing
+            where ImageNet weights cannot be had; the stage's metrics say which it was.
         loss: a name in :data:`boneage_roi.learning.losses.LOSSES`.
+        weigh_classes: whether hands of frequent ages (and sexes, where the sex is learnt) count less in the loss, so
+            that every class of the grid counts alike.
+        optimizer: ``adamw``, ``adam`` or ``sgd``.
+        schedule: ``one-cycle`` of learning rates, or a ``constant`` one.
         label_sigma: width of the Gaussian label, months.
     """
 
@@ -130,6 +163,9 @@ class RegionConfig(_Strict):
     rounds: Annotated[tuple[RoundConfig, ...], Field(min_length=1)] = (RoundConfig(epochs=8),)
     batch: Count = 32
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    weigh_classes: bool = False
     label_sigma: Rate = 10.0
     distribution_weight: Annotated[float, Field(ge=0)] = 1.0
     l1_weight: Annotated[float, Field(ge=0)] = 0.1
@@ -177,6 +213,26 @@ class TreesConfig(_Strict):
     l2: Weight = 10.0
 
 
+class RegressorsConfig(_Strict):
+    """The regressors on the regions' joined features.
+
+    Attributes:
+        ridge: strength of the ridge regression, a hand.
+        svr: cost of an error beyond ``tolerance``, in support vector regression.
+        tolerance: months.
+        trees: how many a random forest has.
+        boosted: how many gradient-boosted trees there are.
+        leaf_hands: the fewest hands in a leaf of either.
+    """
+
+    ridge: Rate = 1.0
+    svr: Rate = 100.0
+    tolerance: Weight = 2.0
+    trees: Count = 200
+    boosted: Count = 300
+    leaf_hands: Count = 5
+
+
 class FusionConfig(_Strict):
     """How the regions' readings become one age, and the intervals around it.
 
@@ -194,6 +250,7 @@ class FusionConfig(_Strict):
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     layer: LayerConfig = LayerConfig()
     trees: TreesConfig = TreesConfig()
+    regressors: RegressorsConfig = RegressorsConfig()
     ridge: Rate = 10.0
     balance: Fraction = 0.0
 
@@ -227,8 +284,9 @@ class TrainConfig(_Strict):
     those of ``train`` hands train the region networks beside the others. ``start`` names a bundle to go on from, by its
     folder or as ``default``: its segmenter and detector are taken over and, unless ``start_regions`` is off, its region
     networks trained further. Without ``aspect`` the bundle has no network that measures the aspect, and believes every
-    image. ``steps`` are done to every hand frame, in order. ``finder`` is how regions come about: ``detector``, or
-    ``whole-hand`` where only the whole frame is read; None takes the one that the regions need.
+    image. ``steps`` are done to every hand frame, in order. ``finder`` is how regions come about, a name in
+    :data:`boneage_roi.detection.finders.FINDERS`; None takes ``detector``, or ``whole-hand`` where only the whole
+    frame is read. ``attention`` is the network of the finder of this name.
     """
 
     name: str = "default"
@@ -246,6 +304,7 @@ class TrainConfig(_Strict):
     split: SplitConfig = SplitConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     detector: DetectorConfig = DetectorConfig()
+    attention: AttentionConfig = AttentionConfig()
     aspect: AspectConfig | None = None
     regions: Annotated[dict[RegionName, RegionConfig], Field(min_length=1)]
     fusion: FusionConfig = FusionConfig()
@@ -261,20 +320,26 @@ class TrainConfig(_Strict):
         return self.finder or ("detector" if detected(self.regions) else "whole-hand")
 
     @classmethod
-    def load(cls, preset_or_path: str | Path) -> Self:
+    def load(cls, preset_or_path: str | Path, size: str | None = None) -> Self:
         """Read a preset by name or a YAML file by path.
 
+        Args:
+            size: ``full``, or one of the names below ``sizes`` in the file, whose settings are laid over the others;
+                None is ``full``.
+
         Raises:
-            InputError: no such preset or file, or a setting is unknown or out of range.
+            InputError: no such preset, file or size, or a setting is unknown or out of range.
+
+        >>> TrainConfig.load("tj-net", "small").name
+        'tj-net-small'
         """
         path = Path(preset_or_path)
         if not path.suffix:
-            path = PRESETS / f"{preset_or_path}.yaml"
+            path = preset_files().get(str(preset_or_path), path)
         if not path.is_file():
-            names = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
-            raise InputError(f"{preset_or_path}: no such preset or YAML file; presets are {names}")
+            raise InputError(f"{preset_or_path}: no such preset or YAML file; presets are {', '.join(preset_files())}")
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            return cls.model_validate(_of_size(yaml.safe_load(path.read_text(encoding="utf-8")), size, path))
         except yaml.YAMLError as error:
             raise InputError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
         except ValidationError as error:
@@ -283,3 +348,31 @@ class TrainConfig(_Strict):
             raise InputError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
         except (OSError, UnicodeDecodeError, RecursionError):
             raise InputError(f"{path}: not a readable YAML file") from None
+
+
+def preset_files() -> dict[str, Path]:
+    """Every preset's file by its name, in alphabetical order."""
+    return {path.stem: path for path in sorted(PRESETS.rglob("*.yaml"), key=lambda path: path.stem)}
+
+
+def _of_size(content: Any, size: str | None, path: Path) -> Any:
+    """The settings of a file in one of its sizes."""
+    if not isinstance(content, dict):
+        return content
+    sizes = content.pop("sizes", None) or {}
+    if not isinstance(sizes, dict) or not all(isinstance(changes, dict) for changes in sizes.values()):
+        raise InputError(f"{path}: sizes: a name and settings for each are needed")
+    if size in (None, FULL):
+        return content
+    if size not in sizes:
+        raise InputError(f"{path}: has no size {size!r}; its sizes are {', '.join((FULL, *map(str, sizes)))}")
+    return {**_laid_over(content, sizes[size]), "name": f"{content.get('name', path.stem)}-{size}"}
+
+
+def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with some changed, those within others too."""
+    both = {
+        key: _laid_over(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in changes.items()
+    }
+    return {**base, **both}

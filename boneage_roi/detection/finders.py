@@ -5,7 +5,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Protocol, cast
 
-from boneage_roi.configs.finders import find_finder
+from boneage_roi.configs.finders import check_finder, find_finder
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
 from boneage_roi.onnx_session import ON_CPU, Execution
@@ -48,6 +48,7 @@ def open_finder(kind: str, network: Path | None, regions: Sequence[str], executi
     """The region finder of a name.
 
     Raises:
-        InputError: there is none; the message lists the known ones.
+        InputError: there is none (the message lists the known ones), or it finds no such region.
     """
+    check_finder(kind, regions)
     return cast(Finder, resolve_name(find_finder(kind).opens)(network, regions, execution))

@@ -1,7 +1,7 @@
 """Ways to fuse the readings of a hand's regions, by name. A new one is a file beside this one and an entry here."""
 
 from boneage_roi.errors import InputError
-from boneage_roi.fusion import mean, rb_fcl, rb_fcl_trees, ridge, trees
+from boneage_roi.fusion import mean, rb_fcl, rb_fcl_trees, regressors, ridge, stacking, trees
 from boneage_roi.fusion.kind import Kind
 
 FUSIONS: dict[str, Kind] = {
@@ -10,6 +10,11 @@ FUSIONS: dict[str, Kind] = {
     "rb-fcl": rb_fcl.KIND,
     "trees": trees.KIND,
     "rb-fcl+trees": rb_fcl_trees.KIND,
+    "stacking": stacking.KIND,
+    "feature-ridge": regressors.RIDGE,
+    "feature-svr": regressors.SVR,
+    "feature-forest": regressors.FOREST,
+    "feature-trees": regressors.TREES,
 }
 
 

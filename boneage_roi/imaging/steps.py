@@ -1,4 +1,4 @@
-"""Steps on the hand frame before its regions are found: each takes greys and the hand, and gives greys."""
+"""Steps on the hand frame before its regions are found: each takes a frame and the hand, and gives a frame."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,10 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.errors import InputError
+from boneage_roi.imaging.registration import register
 from boneage_roi.values import HandFrame, HandMask
 
 Greys = NDArray[np.uint8]
-Step = Callable[[Greys, Greys], Greys]
+Step = Callable[[HandFrame, HandMask], HandFrame]
+
+
+def _on_greys(change: Callable[[Greys, Greys], Greys]) -> Step:
+    """A step that leaves everything in its place: (greys, hand), uint8 (H, W) each, to greys."""
+
+    def step(frame: HandFrame, mask: HandMask) -> HandFrame:
+        return replace(frame, pixels=change(frame.pixels, hand_in(frame, mask)))
+
+    return step
+
+
+def hand_in(frame: HandFrame, mask: HandMask) -> Greys:
+    """Where the hand is in a frame: uint8 (H, W), 0 or 1."""
+    height, width = frame.pixels.shape
+    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
+    return np.asarray(hand, np.uint8)
 
 
 def _mask(pixels: Greys, hand: Greys) -> Greys:
@@ -39,14 +56,24 @@ def _sharpen(pixels: Greys, hand: Greys) -> Greys:
     return np.asarray(cv2.addWeighted(pixels, 1.5, cv2.GaussianBlur(pixels, (0, 0), 2), -0.5, 0), np.uint8)
 
 
+def _mean_grey(pixels: Greys, hand: Greys) -> Greys:
+    """The hand's mean grey becomes :data:`MEAN_GREY` in every frame."""
+    mean = float(pixels[hand > 0].mean()) if hand.any() else float(pixels.mean())
+    return np.asarray((pixels * (MEAN_GREY / max(mean, 1.0))).clip(0, 255), np.uint8)
+
+
+MEAN_GREY = 127.0
+
 STEPS: dict[str, Step] = {
-    "mask": _mask,
-    "clahe": _clahe,
-    "equalise": _equalise,
-    "denoise": _denoise,
-    "sharpen": _sharpen,
+    "mask": _on_greys(_mask),
+    "register": register,
+    "mean-grey": _on_greys(_mean_grey),
+    "clahe": _on_greys(_clahe),
+    "equalise": _on_greys(_equalise),
+    "denoise": _on_greys(_denoise),
+    "sharpen": _on_greys(_sharpen),
 }
-"""From a step's name in a preset to what it does: (greys, hand), uint8 (H, W) each, to greys."""
+"""From a step's name in a preset to what it does: a frame and the hand in its radiograph, to a frame."""
 
 
 def apply_steps(frame: HandFrame, mask: HandMask, steps: Sequence[str]) -> HandFrame:
@@ -58,13 +85,8 @@ def apply_steps(frame: HandFrame, mask: HandMask, steps: Sequence[str]) -> HandF
     Raises:
         InputError: an unknown step; the message lists the known ones.
     """
-    if not steps:
-        return frame
-    height, width = frame.pixels.shape
-    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
-    pixels = frame.pixels
     for name in steps:
         if name not in STEPS:
             raise InputError(f"unknown step {name!r}; known are {', '.join(STEPS)}")
-        pixels = STEPS[name](pixels, np.asarray(hand, np.uint8))
-    return replace(frame, pixels=pixels)
+        frame = STEPS[name](frame, mask)
+    return frame

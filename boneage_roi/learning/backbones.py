@@ -1,5 +1,6 @@
 """Backbones: the built-in ones and timm's, and where their ImageNet weights come from."""
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,12 @@ PIXEL_STD = 0.5
 """Normalisation that EfficientNet-Lite0 was trained with, one value for the single grey channel."""
 
 TIMM = "timm/"
+
+IF_THERE = "imagenet-or-none"
+"""ImageNet weights where they can be had, and none where not."""
+
+GOOGLENET = "googlenet"
+"""GoogLeNet (Szegedy et al., CVPR 2015), which timm lacks and torchvision has."""
 
 LITE = {f"efficientnet-lite{size}": f"tf_efficientnet_lite{size}" for size in range(3)}
 """Built-in backbones, and timm's name of each. Their weights come from a package of the same name."""
@@ -52,12 +59,22 @@ def lite_network(backbone: str, weights: str) -> Any:
     """A built-in backbone as timm builds it, for grey images.
 
     Args:
-        weights: ``imagenet``, ``none``, or a file of timm's weights.
+        weights: ``imagenet``, ``none``, ``imagenet-or-none``, or a file of timm's weights.
+
+    Returns:
+        With ``started_from``: what it was filled with.
     """
     import timm
 
     network: Any = timm.create_model(LITE[backbone], in_chans=1)
-    if weights == "imagenet":
+    network.started_from = weights
+    if weights == IF_THERE:
+        try:
+            load_imagenet(network, backbone)
+            network.started_from = "imagenet"
+        except InputError:
+            network.started_from = "none"
+    elif weights == "imagenet":
         load_imagenet(network, backbone)
     elif weights != "none":
         fill_from_file(network, Path(weights))
@@ -65,11 +82,11 @@ def lite_network(backbone: str, weights: str) -> Any:
 
 
 def timm_network(backbone: str, weights: str, size: tuple[int, int]) -> Any:
-    """Any of timm's networks without its classifier, for grey images.
+    """Any of timm's networks without its classifier, for grey images; with ``started_from``.
 
     Args:
         backbone: ``timm/NAME``.
-        weights: ``imagenet`` (timm's own, from its hub), ``none``, or a file of timm's weights.
+        weights: ``imagenet`` (timm's own, from its hub), ``none``, ``imagenet-or-none``, or a file of timm's weights.
         size: (height, width) of the images, for networks that must know it.
 
     Raises:
@@ -77,6 +94,8 @@ def timm_network(backbone: str, weights: str, size: tuple[int, int]) -> Any:
     """
     import timm
 
+    if weights == IF_THERE:
+        return _if_there(lambda chosen: timm_network(backbone, chosen, size))
     name = backbone.removeprefix(TIMM)
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
@@ -93,7 +112,52 @@ def timm_network(backbone: str, weights: str, size: tuple[int, int]) -> Any:
         ) from None
     if weights not in ("imagenet", "none"):
         fill_from_file(network, Path(weights))
+    network.started_from = weights
     return network
+
+
+def google_network(weights: str) -> Any:
+    """GoogLeNet without its classifiers, for grey images; with ``started_from``.
+
+    Args:
+        weights: ``imagenet`` (torchvision's own, from its hub), ``none``, ``imagenet-or-none``, or a file of them.
+
+    Raises:
+        InputError: the hub cannot be reached, or the file does not fit.
+    """
+    from torchvision.models import GoogLeNet_Weights, googlenet
+
+    if weights == IF_THERE:
+        return _if_there(google_network)
+    network: Any = googlenet(weights=None, aux_logits=False, init_weights=False)
+    network.transform_input = False
+    network.fc = nn.Identity()
+    network.conv1.conv = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    network.num_features = 1024
+    network.pretrained_cfg = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    if weights == "imagenet":
+        try:
+            state = GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
+        except Exception as error:  # a download fails in many ways
+            raise InputError(
+                f"{GOOGLENET}: its ImageNet weights cannot be had from torchvision's hub ({_line(error)}); "
+                "set `weights` to a file of them, or to none"
+            ) from None
+        _fill(network, state, GOOGLENET)
+    elif weights != "none":
+        fill_from_file(network, Path(weights))
+    network.started_from = weights
+    return network
+
+
+def _if_there(build: Callable[[str], Any]) -> Any:
+    """A network with ImageNet weights, or with none where they cannot be had."""
+    try:
+        return build("imagenet")
+    except InputError as error:
+        if "hub" not in str(error):
+            raise
+        return build("none")
 
 
 def _create(name: str, size: tuple[int, int], *, pretrained: bool) -> Any:
@@ -127,6 +191,11 @@ def fill_from_file(network: nn.Module, path: Path) -> None:
         except InputError:
             raise InputError(f"{path}: not a file of weights: it holds more than tensors, or is damaged") from None
         state = next((state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)), state)
+    _fill(network, state, str(path))
+
+
+def _fill(network: nn.Module, state: Mapping[str, Any], source: str) -> None:
+    """Fill a network with those of some tensors that fit."""
     wanted, found = network.state_dict(), {}
     for name, value in state.items():
         target = wanted.get(name)
@@ -138,7 +207,7 @@ def fill_from_file(network: nn.Module, path: Path) -> None:
             found[name] = value
     missing = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
     if len(missing) > 0.1 * len(wanted):
-        raise InputError(f"{path}: not weights of this network ({len(missing)} of {len(wanted)} tensors are missing)")
+        raise InputError(f"{source}: not weights of this network ({len(missing)} of {len(wanted)} tensors are missing)")
     network.load_state_dict(found, strict=False)
 
 
@@ -155,8 +224,8 @@ def check_backbone(backbone: str) -> None:
     Raises:
         InputError: it is neither built-in nor timm's.
     """
-    if backbone not in LITE and not backbone.startswith(TIMM):
-        raise InputError(f"unknown backbone {backbone!r}; known are {', '.join(LITE)} and timm/NAME")
+    if backbone not in (*LITE, GOOGLENET) and not backbone.startswith(TIMM):
+        raise InputError(f"unknown backbone {backbone!r}; known are {', '.join((*LITE, GOOGLENET))} and timm/NAME")
 
 
 def _line(error: Exception) -> str:

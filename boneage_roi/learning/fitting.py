@@ -248,3 +248,33 @@ def one_cycle(
     steps = int(module.trainer.estimated_stepping_batches)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=warm_up)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def optimised(
+    module: lightning.LightningModule,
+    rate: float,
+    *,
+    optimizer: str,
+    schedule: str,
+    weight_decay: float,
+    warm_up: float = 0.3,
+) -> dict[str, Any]:
+    """Another optimiser or a constant rate, for ``configure_optimizers``; by default that of :func:`one_cycle`.
+
+    Args:
+        optimizer: ``adamw``, ``adam`` or ``sgd`` (with a momentum of 0.9).
+        schedule: ``one-cycle`` or ``constant``.
+    """
+    if (optimizer, schedule) == ("adamw", "one-cycle"):
+        return one_cycle(module, rate, weight_decay=weight_decay, warm_up=warm_up)
+    makers: dict[str, Any] = {
+        "adamw": torch.optim.AdamW,
+        "adam": torch.optim.Adam,
+        "sgd": lambda parameters, **settings: torch.optim.SGD(parameters, momentum=0.9, **settings),
+    }
+    other = makers[optimizer](module.parameters(), lr=rate, weight_decay=weight_decay)
+    if schedule == "constant":
+        return {"optimizer": other}
+    steps = int(module.trainer.estimated_stepping_batches)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(other, rate, total_steps=steps, pct_start=warm_up)
+    return {"optimizer": other, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}

@@ -29,6 +29,25 @@ class RegionSample:
     bad_export: Crops | None = None
 
 
+MOST_OFTEN = 5
+"""A hand of a rare age is shown so many times at the most."""
+
+
+def repeat_rare(samples: Sequence[RegionSample], strength: float) -> Sequence[RegionSample]:
+    """Samples with those of rare ages several times; each is changed anew when it is drawn.
+
+    A hand of a year of age with n hands is there (m / n) ** ``strength`` times, rounded, where m is the median of n
+    over the years that there are, once at least and :data:`MOST_OFTEN` times at the most.
+    """
+    if strength == 0 or not samples:
+        return samples
+    years = np.array([int(sample.boneage // 12) for sample in samples])
+    counts = np.bincount(years)
+    ratio = np.median(counts[counts > 0]) / counts[years]
+    times = np.clip(np.round(ratio**strength), 1, MOST_OFTEN).astype(int)
+    return [sample for sample, often in zip(samples, times, strict=True) for _ in range(often)]
+
+
 class RegionDataset(Dataset[tuple[Tensor, ...]]):
     """Samples padded to the region's most crops: crops (C, 1, h, w), present (C,), places (C, 4), sex, age.
 

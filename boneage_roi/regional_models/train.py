@@ -1,6 +1,6 @@
 """Training one region's CNN on the ``train`` split, measuring it on the ``fusion`` split, exporting it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader
 
 from boneage_roi.configs.schema import RegionConfig, RoundConfig
 from boneage_roi.errors import InputError
-from boneage_roi.learning.fitting import fit, one_cycle, shuffled
-from boneage_roi.learning.losses import expected_ages, find_loss
+from boneage_roi.learning.fitting import fit, optimised, shuffled
+from boneage_roi.learning.losses import class_weights, expected_ages, find_loss, nearest_class, weighted_mean
 from boneage_roi.learning.onnx_export import export_onnx, load_onnx
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.regional_models.crops import cut_crops
-from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
+from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample, repeat_rare
 from boneage_roi.regional_models.mapped import mapped
 from boneage_roi.regional_models.networks import RegionNetwork, build_network
 from boneage_roi.regions import REGIONS
@@ -50,6 +50,7 @@ def train_region(run: Run, region: str, start: Path | None = None, progress: Pro
     network = build_network(config, run.config.grid)
     if start is not None:
         load_onnx(network, start)
+    parameters = sum(value.numel() for value in network.parameters())
     rounds = range(1, len(config.rounds) + 1)
     images = [_train_round(network, run, region, number, progress) for number in rounds]
     if not run.devices.leads:
@@ -58,7 +59,12 @@ def train_region(run: Run, region: str, start: Path | None = None, progress: Pro
     held_out_samples = cut_samples(run, region, config.size, config.margin, "fusion", progress)
     with mapped(run.stage(stage) / layout.CROPS_FILE, held_out_samples) as samples:
         held_out = RegionDataset(samples, config.size, REGIONS[region].max_crops, seed=0)
-        metrics = measure(network, held_out, run.config.grid) | {"split": "fusion", "train_images": images[-1]}
+        metrics = measure(network, held_out, run.config.grid) | {
+            "split": "fusion",
+            "train_images": images[-1],
+            "started_from": network.started_from if start is None else "another bundle",
+            "parameters": parameters,
+        }
     run.finish(stage, metrics, outputs=[exported.name])
     return metrics
 
@@ -76,11 +82,13 @@ def _train_round(network: RegionNetwork, run: Run, region: str, number: int, pro
                 f"{run.path / layout.DETECTOR} (metrics.json, curves.png); more annotated hands or epochs may help"
             )
         changes = {name: getattr(settings, name) for name in ("augmentation", "bad_exports", "aspect")}
-        dataset = RegionDataset(samples, size, REGIONS[region].max_crops, seed=seed, **changes)
+        weights = HandWeights(samples, run.config.grid) if config.weigh_classes else None
+        shown = repeat_rare(samples, settings.rare_ages)
+        dataset = RegionDataset(shown, size, REGIONS[region].max_crops, seed=seed, **changes)
         batches = shuffled(dataset, config.batch, drop_last=len(dataset) > config.batch, devices=devices)
         before = {name: value.clone() for name, value in network.state_dict().items()}
         fit(
-            RegionTraining(network, config, settings, run.config.grid),
+            RegionTraining(network, config, settings, run.config.grid, weights),
             batches,
             epochs=settings.epochs,
             folder=folder,
@@ -125,16 +133,40 @@ def cut_samples(
             yield RegionSample(crops, float(hand.boneage), float(hand.sex == "M"), bad_export)
 
 
+class HandWeights:
+    """What hands weigh in the loss when every class of age, and either sex, is to count alike."""
+
+    def __init__(self, samples: Sequence[RegionSample], grid: AgeGrid) -> None:
+        ages = torch.tensor([sample.boneage for sample in samples])
+        male = torch.tensor([int(sample.male) for sample in samples])
+        self._grid = grid
+        self._ages = class_weights(nearest_class(ages, grid), grid.bins)
+        self._sexes = class_weights(male, 2)
+
+    def of_ages(self, ages: Tensor) -> Tensor:
+        """(N,) of ages (N,), months."""
+        return self._ages.to(ages.device)[nearest_class(ages, self._grid)]
+
+    def of_sexes(self, male: Tensor) -> Tensor:
+        """(N,) of sexes (N,), 1 for male."""
+        return self._sexes.to(male.device)[male.long()]
+
+
 class RegionTraining(lightning.LightningModule):
     """The loss of a region's settings, beside it those of single crops and of the sex when asked for."""
 
     def __init__(
-        self, network: RegionNetwork, config: RegionConfig, settings: RoundConfig, grid: AgeGrid = MONTHLY
+        self,
+        network: RegionNetwork,
+        config: RegionConfig,
+        settings: RoundConfig,
+        grid: AgeGrid = MONTHLY,
+        weights: HandWeights | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
-        self.config, self.settings, self.grid = config, settings, grid
-        self.loss = find_loss(config.loss)
+        self.config, self.settings, self.grid, self.weights = config, settings, grid, weights
+        find_loss(config.loss)
         for part in self._frozen():
             part.requires_grad_(False)
 
@@ -146,23 +178,38 @@ class RegionTraining(lightning.LightningModule):
         """What this round does not train."""
         return self.network.stages()[: self.settings.frozen_stages]
 
+    def _age_loss(self, logits: Tensor, ages: Tensor, name: str = "") -> Tensor:
+        losses = find_loss(name or self.config.loss)(logits, ages, self.config, self.grid)
+        return weighted_mean(losses, None if self.weights is None else self.weights.of_ages(ages))
+
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         *seen, ages = batch
         outputs = self.network.outputs(*seen)
-        loss = self.loss(outputs.logits, ages, self.config, self.grid)
+        loss = self._age_loss(outputs.logits, ages)
+        for name, logits in outputs.others:
+            loss = loss + self._age_loss(logits, ages, name)
         if self.settings.single_crops > 0 and (found := self.network.each_alone(*seen)) is not None:
             single, hand = found
-            loss = loss + self.settings.single_crops * self.loss(single.logits, ages[hand], self.config, self.grid)
+            loss = loss + self.settings.single_crops * self._age_loss(single.logits, ages[hand])
         if outputs.sex is not None:
-            guessed = functional.binary_cross_entropy_with_logits(outputs.sex, seen[3])
-            loss = loss + self.config.sex_loss_weight * guessed
+            male = seen[3]
+            guessed = functional.binary_cross_entropy_with_logits(outputs.sex, male, reduction="none")
+            weights = None if self.weights is None else self.weights.of_sexes(male)
+            loss = loss + self.config.sex_loss_weight * weighted_mean(guessed, weights)
         error = (expected_ages(outputs.logits, self.grid) - ages).abs().mean()
         self.log_dict({"mae": error, "loss": loss}, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def configure_optimizers(self) -> Any:
-        rate, warm_up = self.settings.learning_rate, self.settings.warm_up
-        return one_cycle(self, rate, weight_decay=self.config.weight_decay, warm_up=warm_up)
+        config, settings = self.config, self.settings
+        return optimised(
+            self,
+            settings.learning_rate,
+            optimizer=config.optimizer,
+            schedule=config.schedule,
+            weight_decay=config.weight_decay,
+            warm_up=settings.warm_up,
+        )
 
 
 def measure(network: RegionNetwork, dataset: RegionDataset, grid: AgeGrid = MONTHLY) -> dict[str, Any]:
@@ -173,7 +220,7 @@ def measure(network: RegionNetwork, dataset: RegionDataset, grid: AgeGrid = MONT
     months, errors = torch.from_numpy(grid.months), []
     with torch.no_grad():
         for crops, present, places, sex, ages in DataLoader(dataset, 32):
-            distribution, _ = network(crops, present, places, sex)
+            distribution = network(crops, present, places, sex)[0]
             errors.append((distribution @ months - ages).abs())
     error: NDArray[np.float32] = torch.cat(errors).numpy()
     return {"hands": len(error), "mae": round(float(error.mean()), 3)}
@@ -195,6 +242,6 @@ def export_region(network: RegionNetwork, region: str, config: RegionConfig, pat
         example,
         path,
         input_names=["crops", "present", "places", "sex"],
-        output_names=["distribution", "features"],
+        output_names=["distribution", "features", *([network.map_name] if network.map_name else [])],
         dynamic={"crops": free, "present": free, "places": free, "sex": {0: "hands"}},
     )

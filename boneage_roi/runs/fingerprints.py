@@ -46,7 +46,7 @@ class Fingerprints:
         if made is None:
             return "it is of a version that did not record what it was made of" if self._run.begun(stage) else None
         now = self.now(stage)
-        if (change := setting_change(made["settings"], now["settings"])) is not None:
+        if (change := setting_change(plan.completed(made["settings"]), now["settings"])) is not None:
             return change
         for name, value in now["inputs"].items():
             earlier = name in layout.STAGES or "/" in name

@@ -52,9 +52,11 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
     if kind == FRAMES:
         return Recipe(chosen("seed", "frame_size", "steps"), (HANDS, IMAGES, SEGMENTER))
     if kind == DETECTOR:
-        learnt = (START,) if config.start else (HANDS, ANNOTATIONS, FRAMES)
+        finder = find_finder(config.finder_kind)
+        annotations = (ANNOTATIONS,) if finder.annotated else ()
+        learnt = (START,) if config.start and finder.annotated else (HANDS, *annotations, FRAMES)
         found = {"regions": list(detected(config.regions))}
-        return Recipe(chosen("seed", "start", "frame_size", "detector") | found, learnt)
+        return Recipe(chosen("seed", "start", "frame_size", finder.settings) | found, learnt)
     if kind == BOXES:
         boxes: dict[str, Any] = {"finder": config.finder_kind, "regions": list(detected(config.regions))}
         return Recipe(boxes, (FRAMES, DETECTOR) if finder_is_trained(config) else (FRAMES,))
@@ -74,6 +76,19 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
         learnt = (START,) if config.start else (HANDS, IMAGES, SEGMENTER)
         return Recipe(chosen("seed", "start", "frame_size", "aspect"), learnt)
     raise ValueError(f"no stage {stage!r}")
+
+
+def completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """A recorded recipe's settings, with the defaults of those that there were not when it was recorded."""
+    regions = settings.get("regions")
+    given = {key: value for key, value in settings.items() if key in TrainConfig.model_fields and key != "regions"}
+    own = {"regions": regions} if isinstance(regions, dict) else {}
+    try:
+        every = TrainConfig.model_validate({"regions": {"hand": {"size": [1, 1]}}, **given, **own})
+    except ValidationError:
+        return settings  # of a version with other settings
+    full = every.model_dump(mode="json")
+    return settings | {key: full[key] for key in (*given, *own)}
 
 
 def check_stage(config: TrainConfig, stage: str) -> None:
@@ -130,3 +145,9 @@ def title(stage: str) -> str:
 def _seen(region: str) -> tuple[str, ...]:
     """What a region's crops are cut from."""
     return (FRAMES,) if find_region(region).whole else (FRAMES, BOXES)
+
+
+def finder_size(config: TrainConfig) -> int:
+    """The longer side in pixels of what the network of the run's finder sees."""
+    size = getattr(config, find_finder(config.finder_kind).settings).size
+    return size if isinstance(size, int) else max(size)

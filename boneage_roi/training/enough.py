@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from boneage_roi.runs import layout, plan
+from boneage_roi.configs.finders import find_finder
+from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 
 LEAST_TRAIN = 8
@@ -57,7 +58,7 @@ def _annotations(run: Run, hands: pd.DataFrame) -> list[str]:
                     f"{run.path}: no {what} of hands {where}, and the segmenter needs some; annotate a few dozen "
                     "(docs/reference/data.md), or take the preset `finetune`, which needs none"
                 )
-    if plan.finder_is_trained(run.config):
+    if find_finder(run.config.finder_kind).annotated:
         boxes = pd.read_csv(folder / "boxes.csv", dtype={"id": str})
         if not set(boxes["id"][boxes["source"] == "koitka2018"]) & train:
             found.append(

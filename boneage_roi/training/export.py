@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from boneage_roi.configs.finders import find_finder
 from boneage_roi.files import replace_folder, write_atomically
 from boneage_roi.fusion.kinds import find_fusion
 from boneage_roi.fusion.maturity import MATURITY_FILE
@@ -108,8 +109,9 @@ def _finder(run: Run, settings: Callable[[str], dict[str, Any]]) -> dict[str, An
     kind, regions = run.config.finder_kind, found_regions(run)
     if not plan.finder_is_trained(run.config):
         return {"kind": kind, "regions": regions}
-    size = settings(layout.DETECTOR)["detector"]["size"]
-    return {"kind": kind, "file": "detector.onnx", "size": size, "regions": regions}
+    size = settings(layout.DETECTOR)[find_finder(kind).settings]["size"]
+    longer = size if isinstance(size, int) else max(size)
+    return {"kind": kind, "file": "detector.onnx", "size": longer, "regions": regions}
 
 
 def _features(run: Run, region: str) -> int:

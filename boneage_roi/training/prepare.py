@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from boneage_roi import __version__
-from boneage_roi.configs.finders import find_finder
+from boneage_roi.configs.finders import check_finder
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.datasets.annotations import Annotations, fingerprint
 from boneage_roi.datasets.manifest import add_sharper_images, find_table, read_dataset
@@ -90,9 +90,7 @@ def check_names(config: TrainConfig) -> None:
     for name in config.steps:
         if name not in STEPS:
             raise InputError(f"unknown step {name!r}; known are {', '.join(STEPS)}")
-    find_finder(config.finder_kind)
-    if config.finder_kind == "whole-hand" and (missing := detected(config.regions)):
-        raise InputError(f"the finder whole-hand finds no {missing[0]}; take the finder detector, or the region hand")
+    check_finder(config.finder_kind, detected(config.regions))
 
 
 def refuse_foreign(run: Run, dataset: Path) -> None:

@@ -170,7 +170,7 @@ def _start(run: Run, stage: str) -> Bundle | None:
     its = bundle.manifest
     sizes, wanted = [its.frame_size, its.segmenter.size], [config.frame_size, config.segmenter.size]
     if plan.finder_is_trained(config) and its.finder.kind == config.finder_kind:
-        sizes, wanted = [*sizes, its.finder.size], [*wanted, config.detector.size]
+        sizes, wanted = [*sizes, its.finder.size], [*wanted, plan.finder_size(config)]
         if set(detected(config.regions)) - set(its.finder.regions):
             raise InputError(f"{bundle.path}: its detector finds {', '.join(its.finder.regions)}; set these regions")
     if sizes != wanted:

@@ -21,6 +21,7 @@ def train(
     run: str | Path = "runs/default",
     preset: str | Path = "default",
     *,
+    size: str | None = None,
     retrain: bool = False,
     devices: Devices = ONE_DEVICE,
     progress: Progress | None = None,
@@ -31,6 +32,7 @@ def train(
         dataset: a manifest CSV, or a folder in RSNA's layout; annotations beside it are used.
         run: the training's work folder.
         preset: settings of a new run: the name of a preset, or a YAML file.
+        size: of the preset, such as ``small``; None is ``full``.
         retrain: train anew what no longer fits settings and data; otherwise that is refused.
         devices: what networks are trained on: GPUs, machines, precision. With several the calling script must guard
             its own work with ``if __name__ == "__main__"``, for new processes import it.
@@ -46,7 +48,7 @@ def train(
     opened = Run(Path(run), devices)
     devices.check()
     if devices.leads:
-        prepare(Path(dataset), opened, TrainConfig.load(preset), progress)
+        prepare(Path(dataset), opened, TrainConfig.load(preset, size), progress)
     elif not (opened.path / layout.MANIFEST).is_file():
         raise InputError(f"{run}: not prepared; with several machines run `boneage-roi prepare` once before")
     if retrain and devices.nodes > 1:

@@ -8,12 +8,19 @@ from collections.abc import Callable
 from boneage_roi.configs.schema import RegionConfig
 from boneage_roi.errors import InputError
 from boneage_roi.learning.losses import find_loss
-from boneage_roi.regional_models.networks import region_net
+from boneage_roi.regional_models.networks import bonet, dense, ensemble, plain, region_net, tj_net, vgg
 from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork
+from boneage_roi.regional_models.networks.options import chosen_options, refuse_options
 from boneage_roi.values import MONTHLY, AgeGrid
 
 NETWORKS: dict[str, Callable[[RegionConfig, AgeGrid], RegionNetwork]] = {
     "region-net": region_net.build,
+    "dense": dense.build,
+    "ensemble": ensemble.build,
+    "tj-net": tj_net.build,
+    "bonet": bonet.build,
+    "plain": plain.build,
+    "two-heads": vgg.build,
 }
 """From a family's name to what makes an untrained network of it."""
 
@@ -30,16 +37,4 @@ def build_network(config: RegionConfig, grid: AgeGrid = MONTHLY) -> RegionNetwor
     return NETWORKS[config.network](config, grid)
 
 
-def refuse_options(config: RegionConfig, known: tuple[str, ...] = ()) -> None:
-    """For a family: do nothing unless the settings have options that it lacks.
-
-    Raises:
-        InputError: an unknown option; the message lists the known ones.
-    """
-    for name in config.options:
-        if name not in known:
-            allowed = f"known are {', '.join(known)}" if known else "it has none"
-            raise InputError(f"the network {config.network} has no option {name!r}; {allowed}")
-
-
-__all__ = ["NETWORKS", "Outputs", "RegionNetwork", "build_network", "refuse_options"]
+__all__ = ["NETWORKS", "Outputs", "RegionNetwork", "build_network", "chosen_options", "refuse_options"]

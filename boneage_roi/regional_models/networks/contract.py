@@ -1,5 +1,6 @@
 """What every region network is: crops of a hand in, an age distribution and a feature vector out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -12,10 +13,13 @@ class Outputs:
     Attributes:
         logits: of the ages of the grid, (N, bins).
         sex: log-odds of male (N,), where the network tells the sex too.
+        others: further logits (N, bins), each with the loss that is taken of it beside that of the settings; an empty
+            name is the settings' own loss.
     """
 
     logits: Tensor
     sex: Tensor | None = None
+    others: Sequence[tuple[str, Tensor]] = ()
 
 
 class RegionNetwork(nn.Module):

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from boneage_roi.configs.schema import RegionConfig
-from boneage_roi.errors import InputError
 from boneage_roi.learning.backbones import (
+    GOOGLENET,
     LITE,
     PIXEL_MEAN,
     PIXEL_STD,
     check_backbone,
+    google_network,
     lite_network,
     pixel_normalisation,
     timm_network,
@@ -17,6 +18,7 @@ from boneage_roi.learning.backbones import (
 from boneage_roi.learning.depthwise import DepthwiseConv
 from boneage_roi.regional_models.networks.cbam import CBAM
 from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork
+from boneage_roi.regional_models.networks.options import refuse_options
 from boneage_roi.values import MONTHLY, AgeGrid
 
 FEATURES = 64
@@ -35,6 +37,7 @@ class Backbone(nn.Module):
     def __init__(self, stages: int, *, attention: bool, weights: str, name: str = "efficientnet-lite0") -> None:
         super().__init__()
         network = lite_network(name, weights)
+        self.started_from = str(network.started_from)
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.blocks = network.blocks[:stages]
         for layer in (layer for block in self.blocks for layer in block):
@@ -74,16 +77,28 @@ class AttentionPooling(nn.Module):
 
 
 class TimmBackbone(nn.Module):
-    """Any of timm's networks up to its pooled features: images (N, 1, h, w) to vectors (N, ``channels``)."""
+    """Any of timm's networks, or GoogLeNet, up to its pooled features: images (N, 1, h, w) to (N, ``channels``)."""
 
     def __init__(self, name: str, *, weights: str, size: tuple[int, int]) -> None:
         super().__init__()
-        self.network = timm_network(name, weights, size)
+        self.network = google_network(weights) if name == GOOGLENET else timm_network(name, weights, size)
+        self.started_from = str(self.network.started_from)
         self.mean, self.std = pixel_normalisation(self.network)
         self.channels = int(getattr(self.network, "head_hidden_size", self.network.num_features))
+        self.map_channels = int(self.network.num_features)
 
     def forward(self, images: Tensor) -> Tensor:
         vectors: Tensor = self.network((images - self.mean) / self.std)
+        return vectors
+
+    def maps(self, images: Tensor) -> Tensor:
+        """The last feature maps (N, ``map_channels``, h', w') of convolutional networks of timm."""
+        maps: Tensor = self.network.forward_features((images - self.mean) / self.std)
+        return maps
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """Vectors (N, ``channels``) of feature maps: what the whole network makes of images with these."""
+        vectors: Tensor = self.network.forward_head(maps)
         return vectors
 
     def parts(self) -> list[nn.Module]:
@@ -113,6 +128,7 @@ class RegionNet(RegionNetwork):
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.started_from = backbone.started_from
         self.heeds_sex = float(sex)
         width = backbone.channels
         whole = isinstance(backbone, TimmBackbone)
@@ -168,8 +184,7 @@ class RegionNet(RegionNetwork):
 
 def build(config: RegionConfig, grid: AgeGrid) -> RegionNetwork:
     """A network of a region's settings."""
-    if config.options:
-        raise InputError(f"the network region-net has no option {next(iter(config.options))!r}; it has none")
+    refuse_options(config)
     check_backbone(config.backbone)
     backbone: Backbone | TimmBackbone
     if config.backbone in LITE:
