@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from boneage_roi.pipeline.bundle import Bundle
     from boneage_roi.pipeline.reader import BoneAgeReader, load
     from boneage_roi.regions import REGIONS, Region
+    from boneage_roi.reports.compare import Comparison, compare
     from boneage_roi.reports.drift import drift
     from boneage_roi.reports.evaluate import evaluate
     from boneage_roi.training.train import train
@@ -42,6 +43,8 @@ _HOMES = {
     "RegionReading": "values",
     "RejectedError": "errors",
     "drift": "reports.drift",
+    "Comparison": "reports.compare",
+    "compare": "reports.compare",
     "evaluate": "reports.evaluate",
     "explain": "explain",
     "load": "pipeline.reader",
@@ -58,12 +61,14 @@ __all__ = [
     "BoneAge",
     "BoneAgeReader",
     "Bundle",
+    "Comparison",
     "Finding",
     "InputError",
     "Radiograph",
     "Region",
     "RegionReading",
     "RejectedError",
+    "compare",
     "drift",
     "evaluate",
     "explain",

@@ -44,6 +44,7 @@ _OUTPUT, _NAME = 12, 1  # GraphProto, ValueInfoProto
 _INT, _TENSOR, _SUBGRAPH, _INTS, _TENSORS, _SUBGRAPHS, _SPARSE_TENSOR, _SPARSE_TENSORS = 3, 5, 6, 8, 10, 11, 22, 23
 _DIMS, _TYPE, _INT64S, _RAW, _EXTERNAL, _LOCATION = 1, 2, 7, 9, 13, 14  # TensorProto
 _INT64 = 7
+_FRACTIONS = (1, 10, 11)  # of 32, 16 and 64 bits
 
 _Field = tuple[int, int, int, int]
 """Number, wire type, and where the content begins and ends; a whole number stands in place of both."""
@@ -78,6 +79,29 @@ def tensor_names(data: bytes) -> tuple[str, ...]:
     nodes = (place for graph in graphs for field, _, *place in _fields(data, *graph) if field == _NODE)
     names = (place for node in nodes for field, _, *place in _fields(data, *node) if field == _RESULT)
     return tuple(data[begin:end].decode("utf-8", "replace") for begin, end in names)
+
+
+def parameters(data: bytes) -> int:
+    """How many numbers a network has learnt: those of its weights; :func:`check_network` has passed it."""
+    count = 0
+    for field, _, *graph in _fields(data, 0, len(data)):
+        if field != _GRAPH:
+            continue
+        for inside, wire, *weights in _fields(data, *graph):
+            if inside == _INITIALIZER and wire == _BYTES:
+                count += _weights(data, *weights)
+    return count
+
+
+def _weights(data: bytes, begin: int, end: int) -> int:
+    """How many numbers a tensor of fractions holds; 0 for one of whole numbers, which only say shapes."""
+    sides, kind = [], 0
+    for field, wire, first, last in _fields(data, begin, end):
+        if field == _TYPE and wire == _VARINT:
+            kind = first
+        elif field == _DIMS:
+            sides += list(_numbers(data, wire, first, last))
+    return int(np.prod(sides, dtype=np.int64)) if kind in _FRACTIONS else 0
 
 
 def with_outputs(data: bytes, names: Sequence[str]) -> bytes:

@@ -22,7 +22,8 @@ SexOption = Annotated[str | None, typer.Option(metavar="M|F", help="The patient'
 def explain(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="One radiograph.", parser=given_path)],
     method: Annotated[
-        list[str] | None, typer.Option(help="occlusion (default), attention, age-map or parts; may come several times.")
+        list[str] | None,
+        typer.Option(help="occlusion (default), attention, age-map, class-activation, parts; may come several times."),
     ] = None,
     sex: SexOption = None,
     output: Annotated[Path, folder_option("Where to put the pictures.")] = Path("explanations"),
@@ -33,7 +34,8 @@ def explain(
     """Show why a bone age is what it is: heat over the hand as PNG, and each region's part in it as a table.
 
     occlusion: by how many months the bone age moves when a patch is hidden. attention: where the networks look.
-    age-map: what the whole-hand network reads at each place. parts: weight of each region, and the age without it.
+    age-map: what the whole-hand network reads at each place. class-activation: what speaks for the age, in networks
+    that say so. parts: weight of each region, and the age without it.
     """
     import json
 

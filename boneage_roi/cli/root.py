@@ -10,6 +10,7 @@ import typer
 from boneage_roi import __version__
 from boneage_roi.cli import (  # noqa: F401  their import registers the commands
     archive,
+    comparing,
     dicomweb,
     explaining,
     prediction,

@@ -100,13 +100,14 @@ def find_outline(pixels: NDArray[np.uint8], *, threshold: bool = True) -> Outlin
     """The outline of the hand in a frame uint8 (H, W); None when there is nothing of a hand's size."""
     height, width = pixels.shape
     even = cv2.createCLAHE(2.0, (8, 8)).apply(cv2.GaussianBlur(pixels, (5, 5), 0))
-    hand = (even >= _level(even[pixels > 0]) if threshold else pixels > 0).astype(np.uint8)
+    seen = pixels > 0
+    hand = (seen & (even >= _level(even[seen])) if threshold else seen).astype(np.uint8)
     hand = cv2.morphologyEx(hand, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     hand = cv2.morphologyEx(hand, cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
     contour = _largest(hand)
     if contour is None or cv2.contourArea(contour) < 0.05 * height * width:
         return None
-    turn = _upright(contour)
+    turn, top = _upright(contour)
     turned = np.rint(cv2.transform(contour.astype(np.float32), turn)).astype(np.int32)
     low = turned.reshape(-1, 2).min(axis=0)
     turn[:, 2] -= low
@@ -114,7 +115,7 @@ def find_outline(pixels: NDArray[np.uint8], *, threshold: bool = True) -> Outlin
     right, bottom = (int(side) + 1 for side in turned.reshape(-1, 2).max(axis=0))
     filled = np.zeros((bottom, right), np.uint8)
     cv2.fillPoly(filled, [turned], 1)
-    tip = turned.reshape(-1, 2)[turned.reshape(-1, 2)[:, 1].argmin()].astype(float)
+    tip = turn[:, :2] @ top + turn[:, 2]
     inside = cv2.distanceTransform(cv2.copyMakeBorder(filled, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
     inside[: int(0.25 * bottom)] = 0  # fingers that touch are no palm
     inside[int(0.80 * bottom) :] = 0  # nor is the forearm
@@ -140,14 +141,14 @@ def _largest(hand: NDArray[np.uint8]) -> NDArray[np.int32] | None:
     return max(contours, key=cv2.contourArea) if contours else None
 
 
-def _upright(contour: NDArray[np.int32]) -> Points:
-    """The turn (2, 3) about the centroid that puts the top of the middle finger straight above it."""
+def _upright(contour: NDArray[np.int32]) -> tuple[Points, Points]:
+    """The turn (2, 3) about the centroid that puts the top of the middle finger straight above it, and this top."""
     moments = cv2.moments(contour)
     centroid = np.array([moments["m10"], moments["m01"]]) / max(moments["m00"], 1.0)
     points = contour.reshape(-1, 2)
     top = points[points[:, 1].argmin()]
     angle = float(np.degrees(np.arctan2(top[0] - centroid[0], centroid[1] - top[1])))
-    return np.asarray(cv2.getRotationMatrix2D(centroid.tolist(), angle, 1.0), np.float64)
+    return np.asarray(cv2.getRotationMatrix2D(centroid.tolist(), angle, 1.0), np.float64), top.astype(np.float64)
 
 
 def _valleys(contour: NDArray[np.int32], palm: Points, radius: float) -> Points:

@@ -12,6 +12,7 @@ from typing import Any
 from boneage_roi.errors import InputError
 from boneage_roi.explain.age_map import age_map
 from boneage_roi.explain.attention import attention
+from boneage_roi.explain.class_activation import class_activation
 from boneage_roi.explain.explanation import Explanation
 from boneage_roi.explain.occlusion import occlusion
 from boneage_roi.explain.parts import parts
@@ -26,6 +27,7 @@ METHODS: dict[str, Method] = {
     "occlusion": occlusion,
     "attention": attention,
     "age-map": age_map,
+    "class-activation": class_activation,
     "parts": parts,
 }
 """From a method's name to what explains one reading by it."""
@@ -44,7 +46,7 @@ def explain(
 
     Args:
         source: as in :meth:`boneage_roi.BoneAgeReader.predict`, or an Analysis of it.
-        method: ``occlusion``, ``attention``, ``age-map`` or ``parts``.
+        method: ``occlusion``, ``attention``, ``age-map``, ``class-activation`` or ``parts``.
         sex: ``M``, ``F``, ``male`` or ``female``; None takes what the file says.
         bundle: an open reader, a bundle or its folder; None is the shipped one.
 

@@ -23,6 +23,8 @@ FEATURE_MAPS = "/expand/expand.2/Clip_output_0"
 BEFORE, AFTER = "/features/features.1/Gemm_output_0", "/age/Gemm_output_0"
 """The feature vector before its ReLU, and the ages' logits."""
 MIX, AGES = "features.1.weight", "age.weight"
+OUTPUT = "age_map"
+"""What a network gives out that reads every place itself (BoNet)."""
 NAMES = (FEATURE_MAPS, BEFORE, AFTER, MIX, AGES)
 
 
@@ -33,11 +35,22 @@ def age_map(reader: BoneAgeReader, analysis: Analysis, bone_age: BoneAge, sex: S
         InputError: the bundle has no whole-hand network, or one that cannot be read at places.
     """
     whole = [network for region, network in reader.readers.items() if REGIONS[region].whole]
+    if whole and OUTPUT in whole[0].tensors:
+        crops = whole[0].crops(analysis.frame, list(analysis.boxes))
+        assert crops is not None  # the whole hand is always there
+        found, distribution = whole[0].inside([crops], sex, [OUTPUT, "distribution"])
+        own = float(distribution[0] @ reader.bundle.manifest.age_grid.months)
+        return _explained(whole[0], analysis, bone_age, found[0] - own)
     if not whole or not set(NAMES) <= set(whole[0].tensors):
         name = reader.bundle.manifest.name
         raise InputError(f"the bundle {name!r} has no whole-hand network that can be read at every place")
     ages, own = place_ages(whole[0], analysis, sex)
-    laid = on_frame(whole[0], analysis, ages[None] - own)
+    return _explained(whole[0], analysis, bone_age, ages[None] - own)
+
+
+def _explained(network: RegionReader, analysis: Analysis, bone_age: BoneAge, differences: FloatArray) -> Explanation:
+    """The explanation of months (1, h, w) by which places of the whole-hand crop read older."""
+    laid = on_frame(network, analysis, differences.astype(np.float32))
     difference = np.where(hand_in_frame(analysis), laid, np.float32(np.nan))
     return Explanation("age-map", analysis, bone_age, {"difference": difference}, "months", signed=True)
 

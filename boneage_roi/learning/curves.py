@@ -28,6 +28,14 @@ def add_epoch(folder: Path, name: str, epoch: int, values: Mapping[str, float]) 
     write_atomically(folder / CSV, pd.concat([before, row]).to_csv(index=False))
 
 
+def seconds(folder: Path) -> float:
+    """How long all epochs of a stage took that were recorded; 0 where none were."""
+    try:
+        return float(pd.read_csv(folder / CSV)["seconds"].sum())
+    except (OSError, ValueError, KeyError):
+        return 0.0
+
+
 def draw(folder: Path) -> None:
     """Draw a stage's curves, one panel a measure and one line a round; nothing when there are none."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -37,7 +45,7 @@ def draw(folder: Path) -> None:
         table = pd.read_csv(folder / CSV)
     except (OSError, ValueError):
         return
-    measures = [name for name in table if name not in ("round", "epoch")]
+    measures = [name for name in table if name not in ("round", "epoch", "seconds")]
     figure = Figure(figsize=(4.5 * len(measures), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import time
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -213,17 +214,23 @@ class _Told(Callback):
 
 
 class _Curves(Callback):
-    """Keeps the mean of everything that was logged in an epoch, and the learning rate at its end."""
+    """Keeps the mean of everything that was logged in an epoch, the learning rate at its end, and its seconds."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
+        self.started = 0.0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
-        add_epoch(self.folder, self.name, trainer.current_epoch + 1, {**values, "learning_rate": rate})
+        seconds = time.monotonic() - self.started
+        values |= {"learning_rate": rate, "seconds": seconds}
+        add_epoch(self.folder, self.name, trainer.current_epoch + 1, values)
 
 
 def _tensorboard(folder: Path, name: str) -> Any:

@@ -12,6 +12,9 @@ from boneage_roi.onnx_session import ON_CPU, Execution, Network
 from boneage_roi.regional_models.crops import AS_IT_IS, SIX_VIEWS, Crops, View, crop_boxes, cut_crops
 from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, HandFrame, RegionBox, RegionReading, Sex
 
+GIVEN_OUT = ("distribution", "features", "class_activation", "age_map")
+"""The outputs of a region's network; all but the first two only some families have."""
+
 
 class RegionReader:
     """One region's exported CNN: ``reader(frame, boxes, sex)`` gives its reading, None when the region is absent.
@@ -112,7 +115,8 @@ class RegionReader:
         missing = [name for name in names if name not in self.tensors]
         if missing:
             raise InputError(f"the network of {self.region} holds no {missing[0]}")
-        network = Network(self._path, f"the network of {self.region}", self._execution, also=names)
+        hidden = [name for name in names if name not in GIVEN_OUT]
+        network = Network(self._path, f"the network of {self.region}", self._execution, also=hidden)
         return network(self.inputs(hands, sex), [], names)
 
     def inputs(self, hands: Sequence[Crops], sex: Sex) -> dict[str, FloatArray]:

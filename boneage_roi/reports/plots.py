@@ -122,3 +122,23 @@ def _png(size: tuple[float, float], draw: Callable[[Axes], None]) -> bytes:
     content = BytesIO()
     figure.savefig(content, dpi=150)
     return content.getvalue()
+
+
+def draw_comparison(table: pd.DataFrame) -> bytes:
+    """Error against the time a hand takes, one point a system with its interval: a PNG file.
+
+    Args:
+        table: of :func:`boneage_roi.reports.compare.compare`.
+    """
+    seen = table[table["mae"].notna() & table["milliseconds"].notna()] if "mae" in table else table.iloc[:0]
+
+    def draw(axes: Axes) -> None:
+        for row in seen.to_dict("records"):
+            ends = [[row["mae"] - row["mae_low"]], [row["mae_high"] - row["mae"]]]
+            axes.errorbar([row["milliseconds"]], [row["mae"]], yerr=ends, fmt="o", color="#0072B2", capsize=3)
+            axes.annotate(row["name"], (row["milliseconds"], row["mae"]), xytext=(6, 4), textcoords="offset points")
+        axes.set(xlabel="milliseconds a hand", ylabel="mean absolute error (months)", ylim=(0, None))
+        axes.margins(x=0.25)
+        axes.grid(alpha=0.3)
+
+    return _png((8, 5), draw)

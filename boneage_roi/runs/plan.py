@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from boneage_roi.configs.finders import find_finder
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.errors import InputError

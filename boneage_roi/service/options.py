@@ -24,7 +24,7 @@ FIELDS = {
     "boxes": 'JSON: [{"region": "carpal", "box": [xmin, ymin, xmax, ymax]}, ...] in pixels of the hand frame',
     "include": "what JSON holds beside the record: any of geometry, distributions, pictures, with commas between",
     "language": "of a report: en, de, zh, ko or es",
-    "method": "of an explanation: occlusion, attention, age-map or parts",
+    "method": "of an explanation: occlusion, attention, age-map, class-activation or parts",
 }
 """Every field and what it holds."""
 

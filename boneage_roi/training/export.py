@@ -10,6 +10,7 @@ from boneage_roi.files import replace_folder, write_atomically
 from boneage_roi.fusion.kinds import find_fusion
 from boneage_roi.fusion.maturity import MATURITY_FILE
 from boneage_roi.fusion.train import INTERVALS
+from boneage_roi.learning.curves import seconds
 from boneage_roi.onnx_session import open_session
 from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
 from boneage_roi.pipeline.reader import BoneAgeReader
@@ -40,6 +41,7 @@ def export_bundle(run: Run, progress: Progress | None = None) -> Path:
     metrics: dict[str, Any] = {name: found for name, found in measured.items() if not name.startswith(layout.REGIONS)}
     metrics["regions"] = {region: measured[layout.region_stage(region)] for region in config.regions}
     metrics["test"] = measure_test(run, progress)
+    metrics["training_seconds"] = round(sum(seconds(run.path / stage) for stage in stages))
     files = {
         "segmenter.onnx": run.network(layout.SEGMENTER),
         **({} if config.aspect is None else {"aspect.onnx": run.network(layout.ASPECT)}),

@@ -21,11 +21,13 @@ from boneage_roi.cli.common import app
 from boneage_roi.configs.finders import FINDERS
 from boneage_roi.configs.schema import (
     AspectConfig,
+    AttentionConfig,
     DetectorConfig,
     FusionConfig,
     GridConfig,
     LayerConfig,
     RegionConfig,
+    RegressorsConfig,
     RoundConfig,
     SegmenterConfig,
     TrainConfig,
@@ -123,6 +125,12 @@ def presets() -> list[str]:
     return [path.stem for path in (ROOT / "boneage_roi/configs").glob("*.yaml")]
 
 
+def test_every_method_of_the_literature_is_described() -> None:
+    page = (ROOT / "docs/reference/literature.md").read_text(encoding="utf-8")
+    for path in (ROOT / "boneage_roi/configs/literature").glob("*.yaml"):
+        assert f"| `{path.stem}` |" in page
+
+
 def test_every_setting_is_described() -> None:
     page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     first_cells = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
@@ -130,7 +138,8 @@ def test_every_setting_is_described() -> None:
     for settings in listed:
         assert settings.model_fields.keys() - first_cells == set(), settings.__name__
     named = set(re.findall(r"\w+", page))
-    listed = (SegmenterConfig, DetectorConfig, AspectConfig, GridConfig, ViewConfig, LayerConfig, TreesConfig)
+    listed = (SegmenterConfig, DetectorConfig, AspectConfig, AttentionConfig, GridConfig, ViewConfig)
+    listed += (LayerConfig, TreesConfig, RegressorsConfig)
     for settings in listed:
         assert settings.model_fields.keys() - named == set(), settings.__name__
     for known in (STEPS, FINDERS, FUSION_FILES, presets()):

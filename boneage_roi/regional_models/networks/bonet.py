@@ -77,7 +77,7 @@ class BoNet(RegionNetwork):
         self.hidden = nn.Sequential(nn.Linear(8 * w, hidden), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.sex = SexBranch(heeds=sex)
-        self.age = AgeRegression(hidden + grid)
+        self.age = AgeRegression(hidden + self.sex.units, grid)
 
     def maps(self, crops: Tensor) -> Tensor:
         """Feature maps (N C, channels, h, w) before the deformation."""

@@ -28,9 +28,16 @@ class RegionNetwork(nn.Module):
     Inputs are crops float32 (N, C, 1, h, w) in 0..1, present float32 (N, C) with 1 for crops that are there, places
     float32 (N, C, 4) (see ``Crops``), sex float32 (N,) with 1 for male. ``forward`` is what is exported: it gives the
     distribution (N, bins), which sums to one, and the features (N, ``features_length``).
+
+    Attributes:
+        map_name: where it is not empty, ``forward`` also gives a map (N, C, h, w) of the crops, ``class_activation`` or
+            ``age_map``, which :mod:`boneage_roi.explain` shows.
+        started_from: ``imagenet``, ``none`` or the file of weights that its training starts from.
     """
 
     features_length: int = 64
+    map_name: str = ""
+    started_from: str = "none"
 
     def outputs(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> Outputs:
         """What the loss is taken of."""

@@ -49,7 +49,7 @@ class DenseNet(RegionNetwork):
         self.dense = nn.Sequential(nn.Linear(width, features), nn.ReLU()) if features else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.sex = SexBranch(heeds=sex)
-        self.age = age_head(self.features_length + grid, output)
+        self.age = age_head(self.features_length + self.sex.units, grid, output)
 
     def vectors(self, images: Tensor) -> Tensor:
         """(M, ``channels``) of images (M, 1, h, w)."""

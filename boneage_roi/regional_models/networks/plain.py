@@ -33,7 +33,7 @@ class PlainCNN(RegionNetwork):
         self.features_length = hidden
         self.sex = SexBranch(heeds=sex)
         self.first = nn.Sequential(nn.Linear(flat, 2 * hidden), nn.ReLU(), nn.Dropout(dropout))
-        self.second = nn.Sequential(nn.Linear(2 * hidden + hidden), nn.ReLU())
+        self.second = nn.Sequential(nn.Linear(2 * hidden + self.sex.units, hidden), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.age = age_head(hidden, grid, output)
 

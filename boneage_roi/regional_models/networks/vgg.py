@@ -59,8 +59,8 @@ class TwoHeads(RegionNetwork):
         )
         self.dropout = nn.Dropout(dropout)
         self.sex = SexBranch(heeds=sex)
-        self.number = AgeRegression(hidden + grid) if heads != "classes" else None
-        self.classes = nn.Linear(hidden + grid.bins) if heads != "regression" else None
+        self.number = AgeRegression(hidden + self.sex.units, grid) if heads != "classes" else None
+        self.classes = nn.Linear(hidden + self.sex.units, grid.bins) if heads != "regression" else None
 
     def heads(self, crops: Tensor, present: Tensor, sex: Tensor) -> tuple[list[tuple[str, Tensor]], Tensor]:
         """Each head's loss and logits (N, bins), and features (N, hidden)."""
