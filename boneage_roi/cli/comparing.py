@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import OverwriteOption, app, examples, given_path, interruptible, say
-from boneage_roi.cli.prediction import TtaOption, folder_option
+from boneage_roi.cli.prediction import BundleOption, TtaOption, folder_option
 
 
 @app.command(
@@ -52,3 +52,24 @@ def compare(
     headings, rows = cells(found.table)
     show(plain_table(("", *(row[0] for row in rows)), list(zip(headings[1:], *(row[1:] for row in rows), strict=True))))
     say(f"Months, with 95 % bootstrap intervals. Written to {output}")
+
+
+@app.command(epilog=examples("select unlabelled/ --count 100", "select unlabelled/ --bundle runs/mine/bundle"))
+def select(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders, or manifests CSV.")],
+    count: Annotated[int, typer.Option(min=1, help="How many to choose.")] = 100,
+    output: Annotated[
+        Path, typer.Option(metavar="FILE.csv", help="Write the chosen, in order.", parser=given_path)
+    ] = Path("selected.csv"),
+    bundle: BundleOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Choose which images to have read next: doubtful ones, where regions disagree, unlike those chosen before."""
+    from boneage_roi.cli.terminal import plain_table, progress_bar, show
+    from boneage_roi.reports.select import select as selected
+
+    with interruptible("nothing was written"), progress_bar() as progress:
+        found = selected(inputs, count, bundle=bundle, output=output, overwrite=overwrite, progress=progress)
+    show(plain_table(("rank", *found.chosen.columns[1:]), found.chosen.head(10).to_numpy().tolist()))
+    failed = f"; {len(found.failed)} have no age" if len(found.failed) else ""
+    say(f"{len(found.chosen)} of {found.images} images, in order, in {output}{failed}")

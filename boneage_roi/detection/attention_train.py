@@ -32,11 +32,14 @@ WINDOW = 0.35
 class Classifier(nn.Module):
     """A fully convolutional classifier: images (N, 1, h, w) in 0..1 to class activations (N, classes, h', w')."""
 
+    numbers: Tensor
+
     def __init__(self, backbone: str, weights: str, classes: int) -> None:
         super().__init__()
         network = lite_network(backbone, weights)
         self.started_from = str(network.started_from)
         self.layers = nn.Sequential(network.conv_stem, network.bn1, *network.blocks)
+        self.register_buffer("numbers", torch.arange(classes), persistent=False)
         self.classify = nn.Conv2d(int(network.blocks[-1][-1].conv_pwl.out_channels), classes, 1)
 
     def maps(self, images: Tensor) -> Tensor:
@@ -48,8 +51,8 @@ class Classifier(nn.Module):
         """The probability (N,) of the most probable class, and its activation (N, h', w'), not below zero."""
         maps = self.maps(images)
         probability = maps.mean((2, 3)).softmax(-1)
-        best = probability.argmax(-1)
-        chosen = functional.one_hot(best, maps.shape[1]).to(maps.dtype)
+        best = probability.argmax(-1, keepdim=True)
+        chosen = (self.numbers == best).to(maps.dtype)
         return (probability * chosen).sum(-1), (maps * chosen[:, :, None, None]).sum(1).relu()
 
 

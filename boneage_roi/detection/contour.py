@@ -31,6 +31,9 @@ length."""
 THUMB = 0.1
 """The thumb's box ends so many radii below its valley or the palm's middle, whichever is lower."""
 
+LOWER = 0.15
+"""The thumb's valley lies so many radii lower than those between the fingers; otherwise it is not among them."""
+
 CERTAIN, SUPPOSED = 0.9, 0.5
 """Confidence of a box that rests on valleys or on the palm, and of one that rests on a guess."""
 
@@ -204,6 +207,8 @@ def _thumb(outline: Outline) -> Points | None:
     if len(valleys) < 2:
         return None
     valley = max((valleys[0], valleys[-1]), key=lambda point: float(point[1]))
+    if valley[1] - np.median(valleys[:, 1]) < LOWER * radius:
+        return None
     start = int(np.abs(points - valley).sum(axis=1).argmin())
     end = max(float(valley[1]), float(outline.palm[1])) + THUMB * radius
     walks = []

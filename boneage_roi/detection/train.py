@@ -8,19 +8,22 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+from numpy.typing import NDArray
 
 from boneage_roi.detection.dataset import write_dataset
 from boneage_roi.detection.labels import build_labels
+from boneage_roi.detection.naming import name_boxes
 from boneage_roi.detection.runtime import Detector
 from boneage_roi.detection.yolo import train_yolo, trained_yolo
 from boneage_roi.files import write_atomically
+from boneage_roi.imaging.frame import magnification
 from boneage_roi.learning.devices import Devices
 from boneage_roi.learning.fitting import tune_cpu
 from boneage_roi.learning.onnx_export import halve_weights
 from boneage_roi.progress import Progress
-from boneage_roi.regions import REGIONS, detected
+from boneage_roi.regions import GROWTH_PLATES, REGIONS, detected
 from boneage_roi.runs import layout
-from boneage_roi.runs.artefacts import FrameCache
+from boneage_roi.runs.artefacts import CORNERS, FrameCache
 from boneage_roi.runs.run import Run
 
 
@@ -64,6 +67,7 @@ def train_detector(run: Run, progress: Progress | None = None) -> dict[str, Any]
         "map50": round(float(measured.box.map50), 4),
         "map50_95": round(float(measured.box.map), 4),
         "found": found_shares(run, Detector(network, detected(run.config.regions))),
+        "landmarks": landmark_errors(run, labels, Detector(network, detected(run.config.regions))),
     }
     for name in ("data", "yolo", "measured"):
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -152,3 +156,36 @@ def found_shares(run: Run, detector: Detector) -> dict[str, Any]:
         for region in detector.regions
     }
     return {"hands": len(table), **shares}
+
+
+def landmark_errors(run: Run, labels: pd.DataFrame, detector: Detector) -> dict[str, dict[str, float]]:
+    """How far the middles of named growth plates lie from the labelled ones on annotated hands outside ``train``.
+
+    Returns:
+        By growth plate, ``hands`` on which it was found and named, and the mean Euclidean distance in pixels of the
+        ``frame`` and of the ``radiograph``; nothing when the run does not look for growth plates.
+    """
+    frames, splits, errors = FrameCache(run), run.manifest.set_index("id").split, []
+    for key, rows in labels[labels.region == "epiphysis"].groupby("id"):
+        if splits[key] == "train" or len(rows) != len(GROWTH_PLATES):
+            continue
+        frame = frames[str(key)]
+        true = dict(zip(GROWTH_PLATES, _middles(rows[CORNERS].to_numpy(float)), strict=True))
+        for box in name_boxes(detector(frame)):
+            if box.region == "epiphysis" and box.name in true:
+                off = float(np.hypot(*(_middles(np.array([box.box]))[0] - true[box.name])))
+                errors.append({"plate": box.name, "frame": off, "radiograph": off / magnification(frame.to_frame)})
+    table = pd.DataFrame(errors, columns=["plate", "frame", "radiograph"])
+    means = table.groupby("plate").agg(
+        hands=("frame", "size"), frame=("frame", "mean"), radiograph=("radiograph", "mean")
+    )
+    return {
+        plate: {name: round(float(value), 2) for name, value in means.loc[plate].items()}
+        for plate in GROWTH_PLATES
+        if plate in means.index
+    }
+
+
+def _middles(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middles (N, 2) of boxes (N, 4)."""
+    return np.asarray((corners[:, :2] + corners[:, 2:]) / 2)

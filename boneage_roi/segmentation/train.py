@@ -210,7 +210,8 @@ def _pseudo_samples(
 def measure(run: Run, segmenter: Segmenter) -> dict[str, Any]:
     """Dice and IoU at the radiographs' own size on outlines outside ``train``; landmark errors likewise.
 
-    Landmark errors are a share of the wrist-to-MCP distance, the axis error is in degrees.
+    Landmark errors are a share of the wrist-to-MCP distance, in pixels of the radiograph (``_px``) and, of radiographs
+    with a pixel spacing, in millimetres (``_mm``); the axis error is in degrees.
     """
     hands = run.manifest.set_index("id")
     kept_out = set(hands.index[hands.split != "train"])
@@ -229,7 +230,8 @@ def measure(run: Run, segmenter: Segmenter) -> dict[str, Any]:
             overlaps.append({"condition": condition(radiograph, truth), "iou": both / either, "dice": dice})
         if key in keypoints:
             true = np.asarray(keypoints[key]["keypoints"])[[0, 9], :2] * [width, height] - 0.5
-            landmarks.append(_landmark_errors(np.array([found.wrist, found.middle_mcp]), true))
+            spacing = radiograph.pixel_spacing
+            landmarks.append(_landmark_errors(np.array([found.wrist, found.middle_mcp]), true, spacing))
     table = pd.DataFrame(overlaps)
     by_condition = table.groupby("condition").agg(n=("iou", "size"), iou=("iou", "mean"), dice=("dice", "mean"))
     errors = pd.DataFrame(landmarks)
@@ -257,12 +259,23 @@ def condition(radiograph: Radiograph, hand: NDArray[np.bool_]) -> str:
     return "dark" if np.median(pixels[hand]) < 0.2 else "plain"
 
 
-def _landmark_errors(found: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, float]:
+def _landmark_errors(
+    found: NDArray[np.float64], true: NDArray[np.float64], spacing: tuple[float, float] | None
+) -> dict[str, float]:
     axis, true_axis = found[1] - found[0], true[1] - true[0]
     length = float(np.hypot(*true_axis))
     cosine = axis @ true_axis / max(float(np.hypot(*axis)) * length, 1e-9)
-    wrist, middle_mcp = np.hypot(*(found - true).T) / length
-    return {"wrist": wrist, "middle_mcp": middle_mcp, "axis": float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))}
+    wrist, middle_mcp = np.hypot(*(found - true).T)
+    errors = {
+        "wrist": wrist / length,
+        "middle_mcp": middle_mcp / length,
+        "axis": float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))),
+        "wrist_px": wrist,
+        "middle_mcp_px": middle_mcp,
+    }
+    if spacing is not None:
+        errors["wrist_mm"], errors["middle_mcp_mm"] = np.hypot(*((found - true) * spacing[::-1]).T)
+    return errors
 
 
 def _summary(errors: "pd.Series[float]") -> dict[str, float]:

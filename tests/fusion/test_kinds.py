@@ -1,5 +1,6 @@
 """Every way to fuse learns what it is taught, and says so of new hands."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,11 @@ def test_every_fusion_says_of_new_hands_what_it_was_taught(name: str, tmp_path: 
     kind, ages = find_fusion(name), np.random.default_rng(1).uniform(60, 180, 120).astype(np.float32)
 
     def hands(rows: slice) -> HandReadings:
-        return stack_readings(
+        stacked = stack_readings(
             [([reading("hand", age), reading("carpal", age + 20)], "M" if age > 100 else "F") for age in ages[rows]],
             ("hand", "carpal"),
         )
+        return replace(stacked, features=stacked.features * 0.1 + ages[rows, None, None] / 100)
 
     settings = FusionConfig(kind=name, folds=2, epochs=40, ridge=0.1, layer=LayerConfig(learning_rate=0.01))
     fitted = kind.teach(Lesson(hands(slice(100)), ages[:100], settings, tmp_path))
@@ -57,3 +59,28 @@ def test_18_16_a_fusion_that_was_killed_and_taught_again_gives_the_same_files(tm
     kind.teach(Lesson(hands, ages, settings, tmp_path / "killed"))
     for name in kind.files:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("name", ["feature-ridge", "feature-svr", "feature-forest", "feature-trees"])
+def test_a_regressor_sees_the_features_of_the_regions_that_are_there(name: str, tmp_path: Path) -> None:
+    hands = hands_of(60)
+    ages = np.asarray(moments(hands.distributions)[0].mean(1), np.float32)
+    teach = find_fusion(name).teach(Lesson(hands, ages, FusionConfig(folds=2), tmp_path))
+    assert teach.measured["features"] == hands.features.shape[1] * hands.features.shape[2] + hands.features.shape[1] + 1
+    absent = replace(hands, present=np.zeros_like(hands.present), features=hands.features + 7)
+    nothing = replace(absent, features=np.zeros_like(hands.features))
+    opened = find_fusion(name).open(tmp_path)
+    assert opened(absent)[1] == pytest.approx(opened(nothing)[1])
+
+
+def test_stacking_weighs_no_region_below_nothing_and_corrects_one_that_is_off(tmp_path: Path) -> None:
+    hands = hands_of(120)
+    ages = moments(hands.distributions)[0][:, 0].astype(np.float32)
+    taught = find_fusion("stacking").teach(Lesson(hands, ages, FusionConfig(folds=2), tmp_path))
+    weights = taught.measured["weights"]
+    regions = [weights[name] for name in hands.regions]
+    assert min(regions) >= 0
+    assert regions[0] > 0.95
+    (tmp_path / "stacking.json").write_text('{"weights": [NaN]}')
+    with pytest.raises(InputError, match="stacking"):
+        find_fusion("stacking").open(tmp_path)

@@ -230,7 +230,7 @@ def drawn_hand() -> tuple[HandFrame, HandMask]:
     cv2.rectangle(pixels, (155, 340), (245, 490), 170, cv2.FILLED)
     for x, top in ((135, 120), (175, 60), (215, 30), (255, 80)):
         cv2.line(pixels, (x if x < 200 else x - 5, 250), (x, top), 170, 26)
-    cv2.line(pixels, (250, 330), (350, 200), 170, 30)
+    cv2.line(pixels, (240, 345), (372, 225), 170, 28)
     hand = pixels > 0
     cv2.line(pixels, (215, 30), (215, 340), 230, 8)
     return HandFrame(pixels, np.eye(2, 3)), HandMask(hand, (200.0, 380.0), (212.0, 230.0), 1.0)
@@ -261,7 +261,7 @@ def test_a_frame_without_a_hand_has_no_boxes() -> None:
 def test_registration_takes_the_key_points_to_their_places_and_says_so_in_the_map() -> None:
     frame, mask = drawn_hand()
     done = apply_steps(frame, mask, ["register"])
-    thumb = done.to_frame @ [350.0, 200.0, 1.0]
+    thumb = done.to_frame @ [385.0, 220.0, 1.0]
     wrist = done.to_frame @ [200.0, 380.0, 1.0]
     assert wrist == pytest.approx([0.477 * 416, 0.701 * 512], abs=1)
     assert thumb == pytest.approx([0.852 * 416, 0.327 * 512], abs=25)

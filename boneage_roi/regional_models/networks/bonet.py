@@ -34,7 +34,7 @@ class Deformation(nn.Module):
 
     def __init__(self, channels: int, hidden: int = 32) -> None:
         super().__init__()
-        self.look = nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4))
+        self.look = nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU())
         self.affine = nn.Sequential(nn.Linear(16 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, 6))
         last = self.affine[-1]
         assert isinstance(last, nn.Linear)
@@ -43,7 +43,9 @@ class Deformation(nn.Module):
 
     def maps_of(self, maps: Tensor) -> Tensor:
         """The affine maps (N, 2, 3)."""
-        found: Tensor = self.affine(self.look(maps).flatten(1))
+        blocks = tuple(max(int(side) // 4, 1) for side in maps.shape[2:])
+        coarse = functional.avg_pool2d(self.look(maps), blocks)
+        found: Tensor = self.affine(functional.interpolate(coarse, (4, 4), mode="bilinear").flatten(1))
         return found.unflatten(1, (2, 3))
 
     def forward(self, maps: Tensor) -> Tensor:
