@@ -102,12 +102,12 @@ def open_masked(network: Path | None, regions: Sequence[str], execution: Executi
 def find_outline(pixels: NDArray[np.uint8], *, threshold: bool = True) -> Outline | None:
     """The outline of the hand in a frame uint8 (H, W); None when there is nothing of a hand's size."""
     height, width = pixels.shape
-    even = cv2.createCLAHE(2.0, (8, 8)).apply(cv2.GaussianBlur(pixels, (5, 5), 0))
+    even = np.asarray(cv2.createCLAHE(2.0, (8, 8)).apply(cv2.GaussianBlur(pixels, (5, 5), 0)), np.uint8)
     seen = pixels > 0
     hand = (seen & (even >= _level(even[seen])) if threshold else seen).astype(np.uint8)
-    hand = cv2.morphologyEx(hand, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
-    hand = cv2.morphologyEx(hand, cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
-    contour = _largest(hand)
+    closed = cv2.morphologyEx(hand, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
+    contour = _largest(np.asarray(opened, np.uint8))
     if contour is None or cv2.contourArea(contour) < 0.05 * height * width:
         return None
     turn, top = _upright(contour)
@@ -141,7 +141,7 @@ def _level(greys: NDArray[np.uint8]) -> float:
 
 def _largest(hand: NDArray[np.uint8]) -> NDArray[np.int32] | None:
     contours, _ = cv2.findContours(hand, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return max(contours, key=cv2.contourArea) if contours else None
+    return np.asarray(max(contours, key=cv2.contourArea), np.int32) if contours else None
 
 
 def _upright(contour: NDArray[np.int32]) -> tuple[Points, Points]:

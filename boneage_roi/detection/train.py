@@ -173,17 +173,16 @@ def landmark_errors(run: Run, labels: pd.DataFrame, detector: Detector) -> dict[
         true = dict(zip(GROWTH_PLATES, _middles(rows[CORNERS].to_numpy(float)), strict=True))
         for box in name_boxes(detector(frame)):
             if box.region == "epiphysis" and box.name in true:
-                off = float(np.hypot(*(_middles(np.array([box.box]))[0] - true[box.name])))
-                errors.append({"plate": box.name, "frame": off, "radiograph": off / magnification(frame.to_frame)})
+                away = float(np.hypot(*(_middles(np.array([box.box]))[0] - true[box.name])))
+                errors.append({"plate": box.name, "frame": away, "radiograph": away / magnification(frame.to_frame)})
     table = pd.DataFrame(errors, columns=["plate", "frame", "radiograph"])
-    means = table.groupby("plate").agg(
-        hands=("frame", "size"), frame=("frame", "mean"), radiograph=("radiograph", "mean")
-    )
-    return {
-        plate: {name: round(float(value), 2) for name, value in means.loc[plate].items()}
-        for plate in GROWTH_PLATES
-        if plate in means.index
-    }
+    found: dict[str, dict[str, float]] = {}
+    for plate in GROWTH_PLATES:
+        own = table[table.plate == plate]
+        if len(own):
+            off = {name: round(float(own[name].mean()), 2) for name in ("frame", "radiograph")}
+            found[plate] = {"hands": len(own), **off}
+    return found
 
 
 def _middles(corners: NDArray[np.float64]) -> NDArray[np.float64]:

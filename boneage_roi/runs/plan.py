@@ -54,11 +54,11 @@ def recipe(config: TrainConfig, stage: str) -> Recipe:
     if kind == FRAMES:
         return Recipe(chosen("seed", "frame_size", "steps"), (HANDS, IMAGES, SEGMENTER))
     if kind == DETECTOR:
-        finder = find_finder(config.finder_kind)
-        annotations = (ANNOTATIONS,) if finder.annotated else ()
-        learnt = (START,) if config.start and finder.annotated else (HANDS, *annotations, FRAMES)
+        way = find_finder(config.finder_kind)
+        annotations = (ANNOTATIONS,) if way.annotated else ()
+        learnt = (START,) if config.start and way.annotated else (HANDS, *annotations, FRAMES)
         found = {"regions": list(detected(config.regions))}
-        return Recipe(chosen("seed", "start", "frame_size", finder.settings) | found, learnt)
+        return Recipe(chosen("seed", "start", "frame_size", way.settings) | found, learnt)
     if kind == BOXES:
         boxes: dict[str, Any] = {"finder": config.finder_kind, "regions": list(detected(config.regions))}
         return Recipe(boxes, (FRAMES, DETECTOR) if finder_is_trained(config) else (FRAMES,))

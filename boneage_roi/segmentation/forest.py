@@ -59,7 +59,7 @@ class LandmarkForest:
             random_state=seed,
         )
         self._pairs = self._random.uniform(-1, 1, (OFFSETS, 2, 2))
-        self._levels = np.zeros((OFFSETS, self.settings.thresholds))
+        self._levels: Points = np.zeros((OFFSETS, self.settings.thresholds))
 
     def fit(self, images: Sequence[Greys], landmarks: Sequence[Points]) -> "LandmarkForest":
         """Learn from images and their landmarks (L, 2) each."""
@@ -70,7 +70,7 @@ class LandmarkForest:
             targets.append((points[None] - places[:, None]).reshape(len(places), -1))
         stacked = np.concatenate(features)
         shares = np.linspace(0, 1, self.settings.thresholds + 2)[1:-1]
-        self._levels = np.quantile(stacked, shares, axis=0).T
+        self._levels = np.asarray(np.quantile(stacked, shares, axis=0).T, np.float64)
         self._forest.fit(self._binned(stacked), np.concatenate(targets))
         return self
 
@@ -110,4 +110,4 @@ class LandmarkForest:
 
     def _binned(self, differences: NDArray[np.float32]) -> NDArray[np.float32]:
         """Differences as numbers of the thresholds that they pass: a node has no others to choose from."""
-        return (differences[..., None] > self._levels).sum(-1).astype(np.float32)
+        return np.asarray((differences[..., None] > self._levels).sum(-1), np.float32)

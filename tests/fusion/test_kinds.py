@@ -27,7 +27,7 @@ def test_every_fusion_says_of_new_hands_what_it_was_taught(name: str, tmp_path: 
             [([reading("hand", age), reading("carpal", age + 20)], "M" if age > 100 else "F") for age in ages[rows]],
             ("hand", "carpal"),
         )
-        return replace(stacked, features=stacked.features * 0.1 + ages[rows, None, None] / 100)
+        return replace(stacked, features=np.asarray(stacked.features * 0.1 + ages[rows, None, None] / 100, np.float32))
 
     settings = FusionConfig(kind=name, folds=2, epochs=40, ridge=0.1, layer=LayerConfig(learning_rate=0.01))
     fitted = kind.teach(Lesson(hands(slice(100)), ages[:100], settings, tmp_path))

@@ -6,27 +6,28 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-import boneage_roi as br  # noqa: E402
-from boneage_roi.configs.finders import FINDERS  # noqa: E402
-from boneage_roi.configs.schema import RegionConfig, RoundConfig, TrainConfig  # noqa: E402
-from boneage_roi.detection.contour import Contour  # noqa: E402
-from boneage_roi.detection.template import Template  # noqa: E402
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.imaging.steps import STEPS, apply_steps  # noqa: E402
-from boneage_roi.learning.backbones import fill_from_file, google_network  # noqa: E402
-from boneage_roi.learning.losses import class_weights, nearest_class, weighted_mean  # noqa: E402
-from boneage_roi.regional_models.crops import Crops  # noqa: E402
-from boneage_roi.regional_models.dataset import RegionSample, repeat_rare  # noqa: E402
-from boneage_roi.regional_models.networks import build_network  # noqa: E402
-from boneage_roi.regional_models.networks.bonet import BoNet, Deformation  # noqa: E402
-from boneage_roi.regional_models.networks.tj_net import TJNet  # noqa: E402
-from boneage_roi.regional_models.train import HandWeights, RegionTraining  # noqa: E402
-from boneage_roi.runs import plan  # noqa: E402
-from boneage_roi.values import AgeGrid, Analysis, HandFrame, HandMask  # noqa: E402
-from tests.bundles import EXAMPLES, needs_bundle  # noqa: E402
+import boneage_roi as br
+from boneage_roi.configs.finders import FINDERS
+from boneage_roi.configs.schema import RegionConfig, RoundConfig, TrainConfig
+from boneage_roi.detection.contour import Contour
+from boneage_roi.detection.template import Template
+from boneage_roi.errors import InputError
+from boneage_roi.imaging.steps import STEPS, apply_steps
+from boneage_roi.learning.backbones import fill_from_file, google_network
+from boneage_roi.learning.losses import class_weights, nearest_class, weighted_mean
+from boneage_roi.regional_models.crops import Crops
+from boneage_roi.regional_models.dataset import RegionSample, repeat_rare
+from boneage_roi.regional_models.networks import build_network
+from boneage_roi.regional_models.networks.bonet import BoNet, Deformation
+from boneage_roi.regional_models.networks.heads import AgeRegression
+from boneage_roi.regional_models.networks.plain import PlainCNN
+from boneage_roi.regional_models.networks.tj_net import TJNet
+from boneage_roi.regional_models.train import HandWeights, RegionTraining
+from boneage_roi.runs import plan
+from boneage_roi.values import AgeGrid, Analysis, HandFrame, HandMask
+from tests.bundles import EXAMPLES, needs_bundle
 
 QUARTERS = AgeGrid(77, 3.0)
 BATCH = (torch.rand(3, 1, 1, 64, 64), torch.ones(3, 1), torch.zeros(3, 1, 4), torch.tensor([0.0, 1, 0]))
@@ -96,7 +97,7 @@ def test_frozen_blocks_do_not_move_and_the_others_do() -> None:
     module.on_train_epoch_start()
     optimizer = module.configure_optimizers()["optimizer"]
     assert type(optimizer).__name__ == "Adam"
-    module.training_step((*BATCH, torch.tensor([30.0, 90, 150])), 0).backward()
+    module.training_step((*BATCH, torch.tensor([30.0, 90, 150])), 0).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert moved
@@ -136,7 +137,7 @@ def test_the_deformation_starts_as_none_and_learns_to_undo_a_shift() -> None:
     wanted = torch.roll(blob, (3, 2), (2, 3))
     optimizer = torch.optim.Adam(layer.parameters(), 0.003)
     smooth = torch.nn.AvgPool2d(5, 1, 2)
-    first = None
+    first = 0.0
     for _ in range(150):
         loss = ((smooth(layer(blob)) - smooth(wanted)) ** 2).mean()
         first = first or float(loss.detach())
@@ -162,6 +163,8 @@ def test_one_number_is_the_mean_of_its_distribution() -> None:
     network = build_network(RegionConfig(size=(64, 64), network="plain")).eval()
     with torch.no_grad():
         distribution, features = network(*BATCH)
+        assert isinstance(network, PlainCNN)
+        assert isinstance(network.age, AgeRegression)
         number = network.age.age(features)[:, 0]
     assert torch.allclose(distribution @ torch.arange(240.0), number, atol=0.5)
 
@@ -179,7 +182,7 @@ def test_two_heads_are_averaged_and_each_has_its_own_loss() -> None:
 
 
 def test_an_ensemble_is_the_mean_of_members_that_do_not_heed_each_other() -> None:
-    options = {"of": "plain", "width": 4, "hidden": 8}
+    options: dict[str, bool | int | float | str] = {"of": "plain", "width": 4, "hidden": 8}
     network = build_network(RegionConfig(size=(64, 64), network="ensemble", options=options)).eval()
     outputs = network.outputs(*BATCH)
     assert len(outputs.others) == 2

@@ -6,20 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
-torch = pytest.importorskip("torch")
-
-import boneage_roi as br  # noqa: E402
-from boneage_roi.configs.schema import PRESETS, RegionConfig, TrainConfig  # noqa: E402
-from boneage_roi.errors import InputError  # noqa: E402
-from boneage_roi.pipeline.bundle import Bundle  # noqa: E402
-from boneage_roi.regional_models.networks import build_network  # noqa: E402
-from boneage_roi.runs.run import Run  # noqa: E402
-from boneage_roi.training.prepare import prepare  # noqa: E402
-from boneage_roi.training.stages import train_everything  # noqa: E402
-from tests.bundles import EXAMPLES, needs_bundle  # noqa: E402
-from tests.training.demo_run import small_demo  # noqa: E402
+import boneage_roi as br
+from boneage_roi.configs.schema import PRESETS, RegionConfig, TrainConfig
+from boneage_roi.errors import InputError
+from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.regional_models.networks import build_network
+from boneage_roi.runs.run import Run
+from boneage_roi.training.prepare import prepare
+from boneage_roi.training.stages import train_everything
+from tests.bundles import EXAMPLES, needs_bundle
+from tests.training.demo_run import small_demo
 
 FILES = sorted((PRESETS / "literature").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
@@ -124,7 +123,7 @@ def test_a_gradient_reaches_every_parameter_and_a_distribution_comes_out(name: s
     total = total + sum(other.log_softmax(-1)[:, 1].sum() for _, other in outputs.others)
     if outputs.sex is not None:
         total = total + outputs.sex.sum()
-    total.backward()
+    total.backward()  # type: ignore[no-untyped-call]
     unmoved = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert unmoved == []
     with torch.no_grad():

@@ -46,14 +46,14 @@ class Deformation(nn.Module):
         blocks = tuple(max(int(side) // 4, 1) for side in maps.shape[2:])
         coarse = functional.avg_pool2d(self.look(maps), blocks)
         found: Tensor = self.affine(functional.interpolate(coarse, (4, 4), mode="bilinear").flatten(1))
-        return found.unflatten(1, (2, 3))
+        return found.reshape(-1, 2, 3)
 
     def forward(self, maps: Tensor) -> Tensor:
         height, width = (int(side) for side in maps.shape[2:])
         ys, xs = (torch.linspace(1 / side - 1, 1 - 1 / side, side, device=maps.device) for side in (height, width))
         y, x = torch.meshgrid(ys, xs, indexing="ij")
         places = torch.stack([x, y, torch.ones_like(x)], dim=-1).flatten(0, 1)
-        grid = (places @ self.maps_of(maps).transpose(1, 2)).unflatten(1, (height, width))
+        grid = (places @ self.maps_of(maps).transpose(1, 2)).reshape(-1, height, width, 2)
         return functional.grid_sample(maps, grid, align_corners=False)
 
 
@@ -91,7 +91,7 @@ class BoNet(RegionNetwork):
     def heads(self, maps: Tensor, crops: Tensor, present: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
         """Age logits (N, bins) and features (N, hidden)."""
         straight = maps if self.deform is None else self.deform(maps)
-        vectors = straight.mean((2, 3)).unflatten(0, crops.shape[:2])
+        vectors = straight.mean((2, 3)).reshape(*crops.shape[:2], -1)
         features = self.hidden(mean_of_present(vectors, present))
         return self.age(self.sex(self.dropout(features), sex)), features
 
@@ -106,7 +106,8 @@ class BoNet(RegionNetwork):
     def place_ages(self, maps: Tensor, crops: Tensor, sex: Tensor) -> Tensor:
         """The age in months (N, C, h, w) that the regressor makes of every place alone: a fully convolutional
         reading."""
-        places = maps.permute(0, 2, 3, 1).unflatten(0, crops.shape[:2])
+        by_crop = maps.reshape(*crops.shape[:2], *maps.shape[1:])
+        places = by_crop.permute(0, 1, 3, 4, 2)
         known = sex[:, None, None, None].expand(places.shape[:-1])
         return self.age.age(self.sex(self.hidden(places), known)).squeeze(-1)
 

@@ -43,8 +43,7 @@ class DenseNet(RegionNetwork):
         self.backbone = backbone
         self.started_from = backbone.started_from
         width = backbone.channels
-        attended = attention and isinstance(backbone, TimmBackbone)
-        self.attention = CBAM(backbone.map_channels) if attended else None
+        self.attention = CBAM(int(backbone.map_channels)) if isinstance(backbone, TimmBackbone) and attention else None
         self.features_length = features or width
         self.dense = nn.Sequential(nn.Linear(width, features), nn.ReLU()) if features else nn.Identity()
         self.dropout = nn.Dropout(dropout)
@@ -63,7 +62,7 @@ class DenseNet(RegionNetwork):
 
     def heads(self, crops: Tensor, present: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
         """Age logits (N, bins) and features (N, D)."""
-        vectors = self.vectors(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
+        vectors = self.vectors(crops.flatten(0, 1)).reshape(*crops.shape[:2], -1)
         features = self.dense(mean_of_present(vectors, present))
         return self.age(self.sex(self.dropout(features), sex)), features
 

@@ -21,16 +21,21 @@ class Ensemble(RegionNetwork):
         self.features_length = sum(member.features_length for member in members)
         self.started_from = ", ".join(sorted({member.started_from for member in members}))
 
+    @property
+    def each(self) -> list[RegionNetwork]:
+        """The members."""
+        return [member for member in self.members if isinstance(member, RegionNetwork)]
+
     def outputs(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> Outputs:
-        first, *rest = (member.outputs(crops, present, places, sex) for member in self.members)
+        first, *rest = (member.outputs(crops, present, places, sex) for member in self.each)
         return Outputs(first.logits, first.sex, [*first.others, *(("", other.logits) for other in rest)])
 
     def forward(self, crops: Tensor, present: Tensor, places: Tensor, sex: Tensor) -> tuple[Tensor, Tensor]:
-        said = [member(crops, present, places, sex) for member in self.members]
+        said = [member(crops, present, places, sex) for member in self.each]
         return torch.stack([one[0] for one in said]).mean(0), torch.cat([one[1] for one in said], dim=-1)
 
     def stages(self) -> list[nn.Module]:
-        together = zip(*(member.stages() for member in self.members), strict=False)
+        together = zip(*(member.stages() for member in self.each), strict=False)
         return [nn.ModuleList(parts) for parts in together]
 
 

@@ -42,7 +42,7 @@ class PlainCNN(RegionNetwork):
         maps = crops.flatten(0, 1)
         for convolution in self.convolutions:
             maps = convolution(maps)
-        vectors = self.first(maps.flatten(1)).unflatten(0, crops.shape[:2])
+        vectors = self.first(maps.flatten(1)).reshape(*crops.shape[:2], -1)
         features = self.second(self.sex(mean_of_present(vectors, present), sex))
         return self.age(self.dropout(features)), features
 

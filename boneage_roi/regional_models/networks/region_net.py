@@ -85,7 +85,7 @@ class TimmBackbone(nn.Module):
         self.started_from = str(self.network.started_from)
         self.mean, self.std = pixel_normalisation(self.network)
         self.channels = int(getattr(self.network, "head_hidden_size", self.network.num_features))
-        self.map_channels = int(self.network.num_features)
+        self.map_channels: int = int(self.network.num_features)
 
     def forward(self, images: Tensor) -> Tensor:
         vectors: Tensor = self.network((images - self.mean) / self.std)

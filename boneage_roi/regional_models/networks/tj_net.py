@@ -145,7 +145,7 @@ class TJNet(RegionNetwork):
             maps = block(maps)
             if number in self.scales:
                 means.append(maps.mean((2, 3)))
-        vectors = torch.cat(means, dim=1).unflatten(0, crops.shape[:2])
+        vectors = torch.cat(means, dim=1).reshape(*crops.shape[:2], -1)
         return mean_of_present(vectors, present), maps
 
     def heads(self, joined: Tensor, sex: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -176,11 +176,13 @@ class TJNet(RegionNetwork):
         """
         slope = self.age.weight[logits.argmax(-1)]
         for layer, values in zip(reversed(list(self.hidden)), reversed(said), strict=True):
+            assert isinstance(layer, nn.Linear)
             slope = (slope * (values > 0).float()) @ layer.weight
         start = slope.shape[1] - self.sex_units.units - self.last
         weights = slope[:, start : start + self.last]
-        shown = maps.unflatten(0, crops.shape[:2]) * weights[:, None, :, None, None]
-        return shown.sum(2).relu()
+        by_crop = maps.reshape(*crops.shape[:2], *maps.shape[1:])
+        shown: Tensor = (by_crop * weights[:, None, :, None, None]).sum(2).relu()
+        return shown
 
     def stages(self) -> list[nn.Module]:
         return list(self.blocks)

@@ -67,7 +67,7 @@ class TwoHeads(RegionNetwork):
         maps = crops.flatten(0, 1)
         for block in self.blocks:
             maps = block(maps)
-        vectors = self.dense(maps.flatten(1)).unflatten(0, crops.shape[:2])
+        vectors = self.dense(maps.flatten(1)).reshape(*crops.shape[:2], -1)
         features = mean_of_present(vectors, present)
         known = self.sex(self.dropout(features), sex)
         both = (("mae", self.number), ("cross-entropy", self.classes))
