@@ -75,7 +75,7 @@ def print_stages(table: pd.DataFrame) -> None:
                 continue
             low, high = EDGES[sex][place : place + 2]
             years = f"{low / 12:g} to {high / 12:g}" if high < 1000 else f"{low / 12:g} and more"
-            best = rows["mae_alone"].idxmin()
+            best = str(rows["mae_alone"].idxmin())
             alone = f"{best} {rows['mae_alone'][best]:.1f}"
             cells = [_worth(rows, region) for region in regions]
             counts = f"{rows['n'].max():,} | {rows['mae'].iloc[0]:.1f}"

@@ -42,7 +42,7 @@ class Stages:
         self._frame_size, self._steps = manifest.frame_size, manifest.steps
         self._segmenter = Segmenter(file(manifest.segmenter.file))
         network = None if manifest.finder.file is None else file(manifest.finder.file)
-        self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions, None)
+        self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions)
         views = [View(view.mirrored, view.scale, view.degrees) for view in manifest.views[: None if tta else 1]]
         self._readers = [
             RegionReader(

@@ -98,7 +98,7 @@ def speed(folder: Path, hands: int, workers: Sequence[int], rounds: int) -> None
 
 def grow(seconds: float, hands: int, workers: Sequence[int]) -> None:
     """Fixed work a hand: how the rate grows with workers, and what the process in the middle needs a hand."""
-    import throughput  # under the name that workers know it by
+    import throughput  # type: ignore[import-not-found]  # under the name that workers know it by
 
     with tempfile.TemporaryDirectory() as folder:
         items = [Item(str(_picture(Path(folder))), sex="F")]

@@ -114,7 +114,7 @@ def calibrate(network: AspectNet, hands: list[SeenHand]) -> float:
     *_, last = network.head
     assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
-        last.bias += shift
+        last.bias.add_(shift)
     return shift
 
 

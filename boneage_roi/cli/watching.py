@@ -1,7 +1,8 @@
 """Commands that watch what is read: drift."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,7 +44,7 @@ def drift(
         raise typer.Exit(MOVED)
 
 
-def _cells(row: dict[str, object]) -> tuple[str, ...]:
+def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
     ends = "difference_low", "difference_high"
     numbers = [f"{row[name]:.3g}" for name in ("reference", "value")]
     interval = " to ".join(f"{row[name]:+.2g}" for name in ends)

@@ -85,7 +85,7 @@ class Devices:
         if self.world == 1:
             return options
         import torch
-        from lightning.fabric.plugins.environments import LightningEnvironment
+        from lightning.fabric.plugins.environments.lightning import LightningEnvironment
         from lightning.pytorch.strategies import DDPStrategy
 
         if self.nodes > 1:

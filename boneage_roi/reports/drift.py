@@ -6,7 +6,7 @@ of like periods about one at most says that anything moved. Large enough: see :d
 :data:`LEAST_DISTANCE`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,11 @@ class Drift:
     @property
     def verdict(self) -> str:
         """In a line: what moved, from where to where."""
-        rows = self.table.set_index("quantity")
+        rows = {row["quantity"]: row for row in self.table.to_dict("records")}
         hands = f"{int(self.table['n'].max()):,} hands against {int(self.table['n_reference'].max()):,}"
         if not self.moved:
             return f"nothing moved: {len(rows)} quantities of {hands}"
-        told = [f"{name} {_told(rows.loc[name])}" for name in self.moved]
+        told = [f"{name} {_told(rows[name])}" for name in self.moved]
         return f"moved: {'; '.join(told)} ({hands})"
 
 
@@ -139,7 +139,8 @@ def _read_file(path: Path) -> pd.DataFrame:
 
 def _compare(now: pd.DataFrame, before: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
     """A row a quantity that both tables have, and the names of those that one lacks."""
-    rows, missing = [], []
+    rows: list[dict[str, Any]] = []
+    missing: list[str] = []
     for (group, name, unit, values), (*_, others) in zip(_quantities(now), _quantities(before), strict=True):
         if min(len(values), len(others)) < FEWEST:
             missing.append(name)
@@ -157,7 +158,7 @@ def _quantities(table: pd.DataFrame) -> Iterator[tuple[str, str, str, NDArray[np
     read = table["status"] == "ok"
 
     def share(where: "pd.Series[bool]", of: "pd.Series[bool] | None" = None) -> NDArray[np.float64]:
-        return (where if of is None else where[of]).to_numpy(float)
+        return np.asarray(where if of is None else where[of], float)
 
     def number(name: str) -> NDArray[np.float64]:
         if name not in table:
@@ -200,7 +201,7 @@ def _notes(now: pd.DataFrame, before: pd.DataFrame, missing: list[str]) -> Itera
             yield f"read by another bundle ({', '.join(names[0])}; the reference by {', '.join(names[1])})"
 
 
-def _told(row: "pd.Series[Any]") -> str:
+def _told(row: Mapping[Any, Any]) -> str:
     """From where to where a quantity went: "2.1 % -> 5.4 % (+3.3, 95 % +1.9 to +4.8)"."""
     scale, unit = (100, " %") if row["unit"] == "share" else (1, f" {row['unit']}".rstrip())
     old, new, change, low, high = (

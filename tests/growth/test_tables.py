@@ -129,9 +129,10 @@ def test_a_wrong_name_lists_the_right_ones(find: object) -> None:
 
 
 def test_a_sex_that_a_table_has_not_is_refused() -> None:
-    check_sex("F", ("F",), "of girls")
+    girls: tuple[Sex, ...] = ("F",)
+    check_sex("F", girls, "of girls")
     with pytest.raises(InputError, match=r"^sex 'M': the table of girls has F$"):
-        check_sex("M", ("F",), "of girls")
+        check_sex("M", girls, "of girls")
 
 
 def test_the_examples_in_the_docstrings() -> None:

@@ -66,10 +66,8 @@ def test_18_16_a_training_that_was_killed_and_resumed_gives_the_same_weights(tmp
         train(tmp_path / "killed", die_at=2)
     resumed = train(tmp_path / "killed")
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
-    whole, killed = (
-        pd.read_csv(tmp_path / name / "curves.csv").drop(columns="seconds") for name in ("whole", "killed")
-    )
-    pd.testing.assert_frame_equal(whole, killed)
+    one, other = (pd.read_csv(tmp_path / name / "curves.csv").drop(columns="seconds") for name in ("whole", "killed"))
+    pd.testing.assert_frame_equal(one, other)
 
 
 def test_curves_are_kept_and_drawn(tmp_path: Path) -> None:

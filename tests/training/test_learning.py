@@ -1,5 +1,6 @@
 """What a stage learns from and what it says of itself is what its exported network sees and says."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,13 @@ def test_18_18_the_error_that_train_region_says_is_that_of_its_exported_network(
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"id,region\n1,carpal\n", b"\xff\xfe\0"])
 def test_18_14_what_a_stage_left_damaged_is_one_line(run: Run, content: bytes) -> None:
     readings = {
-        str(key): RegionReading("hand", np.ones(240, np.float32) / 240, np.ones(3, np.float32), 1) for key in "ab"
+        str(key): RegionReading("hand", np.full(240, 1 / 240, np.float32), np.ones(3, np.float32), 1) for key in "ab"
     }
     paths = [readings_path(run, region, "fusion") for region in ("hand", "carpal")]
     for path in paths:
         write_readings(path, readings)
     frames = [run.path / layout.FRAMES / name for name in layout.FRAME_FILES]
-    reads = [(path, lambda: read_readings(run)) for path in paths]
+    reads: list[tuple[Path, Callable[[], object]]] = [(path, lambda: read_readings(run)) for path in paths]
     reads += [(path, lambda: FrameCache(run)) for path in frames]
     reads += [(run.path / layout.BOXES / layout.BOXES_FILE, lambda: read_boxes(run))]
     for path, read in reads:
