@@ -82,7 +82,7 @@ def _outcomes(work: "Work", items: list[Item]) -> Iterator[Outcome]:
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+    cores = ray.cluster_resources().get("CPU", 1)
     most = work.workers or max(1, int(cores))
     blocks = min(MOST_BLOCKS, -(-len(items) // ITEMS_A_TASK))
     rows = ray.data.from_items([{"item": pickle.dumps(item)} for item in items], override_num_blocks=blocks)
