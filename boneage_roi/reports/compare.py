@@ -77,8 +77,7 @@ def compare(
         manifest: the hands; None takes those of the first run.
         split: only rows with this value in the column ``split``; None takes all.
         output: folder of ``comparison.csv``, ``.md`` and ``.png``, and of a report for each system; None writes
-        nothing.
-            A stopped comparison goes on where it was.
+            nothing. A stopped comparison goes on where it was.
         limit, seed: only so many hands, drawn at random; the same for every system.
         tta: test-time augmentation.
         overwrite: write over files that no comparison made; never over inputs.
