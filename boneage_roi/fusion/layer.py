@@ -33,7 +33,7 @@ def cross_fit(lesson: Lesson) -> tuple[Committee, FloatArray]:
     for number, (teach, keep) in enumerate(folds):
         lightning.seed_everything(seed + number, verbose=False)
         module = LayerTraining(build_layer(hands, settings.layer), settings.layer, hands.grid)
-        tensors = [torch.from_numpy(array) for array in hands[teach].network_inputs.values()]
+        tensors = [torch.tensor(array) for array in hands[teach].network_inputs.values()]
         fit(
             module,
             shuffled(TensorDataset(*tensors, torch.from_numpy(lesson.ages[teach])), settings.layer.batch),
@@ -59,7 +59,7 @@ def run_layer(network: torch.nn.Module, hands: HandReadings) -> FloatArray:
     """Distributions (N, bins) that a layer or a committee makes of hands."""
     network.eval().cpu()
     with torch.no_grad():
-        output: Tensor = network(*(torch.from_numpy(array) for array in hands.network_inputs.values()))
+        output: Tensor = network(*(torch.tensor(array) for array in hands.network_inputs.values()))
     return output.numpy()
 
 
@@ -77,7 +77,7 @@ class LayerTraining(lightning.LightningModule):
     def __init__(self, network: FeatureConnectedLayer, settings: LayerConfig, grid: AgeGrid) -> None:
         super().__init__()
         self.network, self.settings, self.grid = network, settings, grid
-        self.register_buffer("months", torch.from_numpy(grid.months), persistent=False)
+        self.register_buffer("months", torch.tensor(grid.months), persistent=False)
         self.register_buffer("edges", torch.tensor(AGE_BAND_EDGES[1:-1], dtype=torch.float32), persistent=False)
         self.register_buffer("bias", torch.zeros(2, len(AGE_BAND_EDGES) - 1))
 

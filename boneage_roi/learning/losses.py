@@ -19,13 +19,13 @@ Loss = Callable[[Tensor, Tensor, RegionConfig, AgeGrid], Tensor]
 
 def label_distribution(ages: Tensor, sigma: float, grid: AgeGrid = MONTHLY) -> Tensor:
     """A Gaussian around each age (N,) over the grid's ages, (N, bins), each row summing to one."""
-    months = torch.from_numpy(grid.months).to(ages.device)
+    months = torch.tensor(grid.months).to(ages.device)
     return (-0.5 * ((months - ages.unsqueeze(-1)) / sigma) ** 2).softmax(-1)
 
 
 def expected_ages(logits: Tensor, grid: AgeGrid) -> Tensor:
     """Means (N,) of the distributions of logits (N, bins), months."""
-    return logits.softmax(-1) @ torch.from_numpy(grid.months).to(logits.device)
+    return logits.softmax(-1) @ torch.tensor(grid.months).to(logits.device)
 
 
 def nearest_class(ages: Tensor, grid: AgeGrid) -> Tensor:

@@ -47,9 +47,19 @@ def export_onnx(
             training=torch.onnx.TrainingMode.PRESERVE,
             do_constant_folding=False,
         )
+        made = network(*inputs)
     model = onnx.load(str(temporary))
     temporary.unlink()
+    _tell_shapes(model, made if isinstance(made, tuple) else (made,), dynamic or {})
     write_atomically(path, halve_weights(model).SerializeToString())
+
+
+def _tell_shapes(model: onnx.ModelProto, made: tuple[Tensor, ...], dynamic: dict[str, dict[int, str]]) -> None:
+    """Write the sizes of the outputs that do not change with the inputs, where the exporter lost them."""
+    for output, tensor in zip(model.graph.output, made, strict=True):
+        for place, (said, size) in enumerate(zip(output.type.tensor_type.shape.dim, tensor.shape, strict=True)):
+            if place not in dynamic.get(output.name, {}):
+                said.dim_value = size
 
 
 def load_onnx(network: nn.Module, path: Path) -> None:

@@ -217,7 +217,7 @@ def measure(network: RegionNetwork, dataset: RegionDataset, grid: AgeGrid = MONT
     if not len(dataset):
         return {"hands": 0}
     network.eval()
-    months, errors = torch.from_numpy(grid.months), []
+    months, errors = torch.tensor(grid.months), []
     with torch.no_grad():
         for crops, present, places, sex, ages in DataLoader(dataset, 32):
             distribution = network(crops, present, places, sex)[0]

@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from boneage_roi.configs.schema import FusionConfig
 from boneage_roi.fusion.boosting import Residuals
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings
 from boneage_roi.fusion.kind import CrossFitted, Lesson
+from boneage_roi.fusion.layer import LayerTraining
 from boneage_roi.fusion.model import Committee, FeatureConnectedLayer
+from boneage_roi.learning.losses import expected_ages
+from boneage_roi.values import AgeGrid
 from tests.fusion.makers import ALL, COUNT, WIDTH, gaussian, hands_of, reading
 
 
@@ -67,6 +71,27 @@ def test_the_committee_is_the_mean_of_its_members() -> None:
     np.testing.assert_allclose(output(Committee(members), hands), expected, atol=1e-6)
 
 
+def placed(array: np.ndarray, offset: int) -> np.ndarray:
+    """The same numbers, so many bytes behind a multiple of 64 in memory."""
+    room = np.zeros(array.nbytes + 128, np.uint8)
+    start = -room.ctypes.data % 64 + offset
+    there = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    there[:] = array
+    return there
+
+
+def test_18_16_where_the_grid_lies_in_memory_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrix products add up in another order for another alignment, and trees learnt from such bits are others."""
+    layer, logits = FeatureConnectedLayer(COUNT, WIDTH), torch.randn(9, 240, generator=torch.manual_seed(0))
+    months, said = AgeGrid().months, set()
+    for offset in range(0, 64, 4):
+        monkeypatch.setattr(AgeGrid, "months", placed(months, offset))
+        training = LayerTraining(layer, FusionConfig().layer, AgeGrid())
+        ages = (expected_ages(logits, AgeGrid()), logits.softmax(-1) @ training.months)
+        said |= {age.numpy().tobytes() for age in ages}
+    assert len(said) == 1
+
+
 def test_the_trees_also_get_the_mean_error_of_each_sex_and_age_band() -> None:
     hands = hands_of(400)
     said = np.stack([gaussian(age) for age in np.linspace(70, 170, 400)])
@@ -76,7 +101,10 @@ def test_the_trees_also_get_the_mean_error_of_each_sex_and_age_band() -> None:
     settings = FusionConfig()
     fitted = Residuals(CrossFitted(said, ages), Lesson(hands, true, settings, Path("unused")))
     band = (hands.sex == 0) & (true >= 132) & (true < 168)
-    mean = 6 * girls.sum() / (band.sum() + settings.trees.few)
+    shared = 6 * girls.mean()  # what all hands lack is in each hand's own error already
+    mean = (6 * girls.sum() - shared * band.sum()) / (band.sum() + settings.trees.few)
     expected = 6 * girls[band] + settings.trees.counterweight * mean
     np.testing.assert_allclose(fitted.corrections[band], expected, atol=0.01)
-    np.testing.assert_allclose(fitted.corrections[hands.sex == 1], 0, atol=0.01)
+    boys = (hands.sex == 1) & (true >= 96) & (true < 132)
+    less = -shared * boys.sum() / (boys.sum() + settings.trees.few)
+    np.testing.assert_allclose(fitted.corrections[boys], settings.trees.counterweight * less, atol=0.01)

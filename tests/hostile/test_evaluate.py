@@ -54,7 +54,7 @@ def test_18_1_another_version_of_the_package_reads_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read_again(manifest, tmp_path / "out")
-    monkeypatch.setattr("boneage_roi.reports.evaluate.__version__", "99")
+    monkeypatch.setattr("boneage_roi.pipeline.keys.__version__", "99")
     assert len(read_again(manifest, tmp_path / "out")) == 5
 
 

@@ -180,5 +180,5 @@ def test_18_13_ctrl_c_while_many_are_read(tmp_path: Path) -> None:
         running.send_signal(signal.SIGINT)
         out, err = running.communicate()
     assert (running.returncode, out) == (130, "")
-    assert err == f"interrupted; the rows so far are in {rows}\n"
+    assert err == f"interrupted; the rows so far are in {rows}; the same command with --resume goes on\n"
     assert not (tmp_path / "ages.csv").exists()
