@@ -239,7 +239,7 @@ class BoneReading:
     months: float
     spread: float
     far: bool = False
-    distribution: FloatArray | None = field(default=None, compare=False, repr=False)
+    distribution: FloatArray | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         far = ", far from the others" if self.far else ""

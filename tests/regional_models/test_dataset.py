@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from boneage_roi.regional_models.crops import Crops
-from boneage_roi.regional_models.dataset import RegionDataset, RegionSample
+from boneage_roi.regional_models.dataset import MOST_OFTEN, RegionDataset, RegionSample, repeat_rare
 
 SIZE = (40, 32)
 
@@ -159,3 +159,20 @@ def test_greys_change_by_up_to_eight_tenths_of_the_full_strength() -> None:
     greys = [float(hands[0][0][0, 0, 60:100, 50:80].mean()) for _ in range(400)]
     assert 0.27 < min(greys) < 0.38
     assert 0.62 < max(greys) < 0.73
+
+
+def test_hands_of_rare_ages_come_several_times() -> None:
+    crops = Crops(np.zeros((1, 4, 4), np.uint8), np.zeros((1, 4), np.float32), 1.0)
+    # a year of age with no hands, one of 1 hand, one of 4 and two of 16 hands; the median year has 10
+    ages = [13.0] + [30.0] * 4 + [60.0] * 16 + [131.9] * 16
+    samples = [RegionSample(crops, age, 1.0) for age in ages]
+
+    def times(strength: float) -> list[int]:
+        again = [sample.boneage for sample in repeat_rare(samples, strength)]
+        return [again.count(age) // ages.count(age) for age in (13.0, 30.0, 60.0, 131.9)]
+
+    assert repeat_rare(samples, 0) is samples
+    assert list(repeat_rare([], 1)) == []
+    assert times(1) == [MOST_OFTEN, 2, 1, 1]
+    assert times(0.5) == [3, 2, 1, 1]
+    assert MOST_OFTEN == 5
