@@ -241,7 +241,7 @@ from boneage_roi.pipeline.inputs import Item
 class Slow(Engine):
     def __call__(self, items):
         for outcome in super().__call__(items):
-            time.sleep(0.002)
+            time.sleep(0.006)
             yield outcome
 
 items = [Item(path, sex="F") for path in sorted(map(str, Path({folder!r}).iterdir()))] * 40
