@@ -55,10 +55,11 @@ def detector_stage(run: Run, progress: Progress | None = None) -> Metrics:
     run.require(*plan.trained_before(run.config, layout.DETECTOR))
     if run.metrics(layout.DETECTOR) is None:  # a finished one needs none, and they may have been cleaned away
         cache_frames(run, progress)
+    kind = run.config.finder_kind if plan.finder_is_trained(run.config) else "detector"
     bundle = _start(run, layout.DETECTOR)
-    if bundle is not None and bundle.manifest.finder.kind == run.config.finder_kind:
+    if bundle is not None and bundle.manifest.finder.kind == kind:
         _take_over(run, layout.DETECTOR)
-    return cast(Metrics, resolve_name(find_finder(run.config.finder_kind).trains)(run, progress))
+    return cast(Metrics, resolve_name(find_finder(kind).trains)(run, progress))
 
 
 def region_stage(run: Run, region: str, progress: Progress | None = None) -> Metrics:

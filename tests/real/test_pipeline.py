@@ -1,5 +1,6 @@
 """From a data set to a bundle that predicts, on sixty real hands: nothing is learnt, everything has to run."""
 
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_a_finished_run_is_skipped_from_end_to_end(copied_run: Run) -> None:
 def test_a_killed_training_goes_on_where_it_was(copied_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = copied_run.path / "regions" / "carpal"
     for file in stage.iterdir():
-        file.unlink()
+        file.unlink() if file.is_file() else shutil.rmtree(file)
     config = copied_run.config
     rounds = (RoundConfig(epochs=1), RoundConfig(epochs=3, frozen_stages=1, augmentation=0.5))
     regions = config.regions | {"carpal": config.regions["carpal"].model_copy(update={"rounds": rounds})}
@@ -151,7 +152,7 @@ def test_a_killed_training_goes_on_where_it_was(copied_run: Run, monkeypatch: py
 def test_a_frozen_round_leaves_the_early_stages_as_they_are(copied_run: Run) -> None:
     stage = copied_run.path / "regions" / "carpal"
     for file in stage.iterdir():
-        file.unlink()
+        file.unlink() if file.is_file() else shutil.rmtree(file)
     config = copied_run.config
     rounds = (RoundConfig(epochs=1), RoundConfig(epochs=1, frozen_stages=1))
     regions = config.regions | {"carpal": config.regions["carpal"].model_copy(update={"rounds": rounds})}
@@ -168,6 +169,6 @@ def test_a_frozen_round_leaves_the_early_stages_as_they_are(copied_run: Run) -> 
 def test_the_same_seed_gives_the_same_fusion(copied_run: Run) -> None:
     before = (copied_run.path / "fusion" / "intervals.json").read_text()
     for file in (copied_run.path / "fusion").iterdir():
-        file.unlink()
+        file.unlink() if file.is_file() else shutil.rmtree(file)
     train_fusion(copied_run)
     assert (copied_run.path / "fusion" / "intervals.json").read_text() == before
