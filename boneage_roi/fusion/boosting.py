@@ -10,9 +10,9 @@ from onnxmltools import convert_lightgbm
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from boneage_roi.configs.schema import TreesConfig
-from boneage_roi.files import write_atomically
 from boneage_roi.fusion.features import tree_features
 from boneage_roi.fusion.kind import CrossFitted, Lesson, Rows
+from boneage_roi.learning.onnx_export import write_onnx
 from boneage_roi.metrics import AGE_BAND_EDGES
 from boneage_roi.values import FloatArray
 
@@ -94,4 +94,4 @@ def export_trees(trees: lightgbm.Booster, width: int, path: Path) -> None:
     inputs = [("features", FloatTensorType([None, width]))]
     # Without a name of its own the graph gets a random one, and no two bundles of one run would be the same.
     model = convert_lightgbm(trees, name="fusion", initial_types=inputs, zipmap=False)
-    write_atomically(path, model.SerializeToString())
+    write_onnx(model, path)

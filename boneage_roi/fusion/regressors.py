@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from boneage_roi.configs.schema import RegressorsConfig
-from boneage_roi.files import write_atomically
 from boneage_roi.fusion import mean
 from boneage_roi.fusion.features import HandReadings
 from boneage_roi.fusion.kind import CrossFitted, Fusion, Kind, Lesson
@@ -64,8 +63,10 @@ def _export(model: Any, width: int, path: Path) -> None:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 
+    from boneage_roi.learning.onnx_export import write_onnx
+
     made = to_onnx(model, initial_types=[("features", FloatTensorType([None, width]))], name="fusion")
-    write_atomically(path, made.SerializeToString())
+    write_onnx(made, path)
 
 
 def _ridge(settings: RegressorsConfig, seed: int) -> Any:

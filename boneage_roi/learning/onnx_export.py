@@ -51,7 +51,15 @@ def export_onnx(
     model = onnx.load(str(temporary))
     temporary.unlink()
     _tell_shapes(model, made if isinstance(made, tuple) else (made,), dynamic or {})
-    write_atomically(path, halve_weights(model).SerializeToString())
+    write_onnx(halve_weights(model), path)
+
+
+def write_onnx(model: onnx.ModelProto, path: Path) -> None:
+    """Write a network; the same one is the same bytes, whatever order its maker listed its operator sets in."""
+    versions = sorted(model.opset_import, key=lambda versioned: versioned.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(versions)
+    write_atomically(path, model.SerializeToString())
 
 
 def _tell_shapes(model: onnx.ModelProto, made: tuple[Tensor, ...], dynamic: dict[str, dict[int, str]]) -> None:

@@ -1,5 +1,8 @@
 """Every way to fuse learns what it is taught, and says so of new hands."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,3 +87,22 @@ def test_stacking_weighs_no_region_below_nothing_and_corrects_one_that_is_off(tm
     (tmp_path / "stacking.json").write_text('{"weights": [NaN]}')
     with pytest.raises(InputError, match="stacking"):
         find_fusion("stacking").open(tmp_path)
+
+
+TREES = """
+import sys
+from pathlib import Path
+import lightgbm, numpy as np
+from boneage_roi.fusion.boosting import export_trees
+inputs = np.random.default_rng(0).normal(size=(60, 3))
+trees = lightgbm.train({"verbose": -1, "num_threads": 1, "seed": 1}, lightgbm.Dataset(inputs, inputs[:, 0]), 3)
+export_trees(trees, 3, Path(sys.argv[1]))
+"""
+
+
+def test_18_16_another_process_writes_the_same_trees(tmp_path: Path) -> None:
+    """Python orders a set of texts by a number that it draws when it starts."""
+    for number in ("0", "20"):  # they order the names of ONNX's two sets of operators differently
+        made = [sys.executable, "-c", TREES, str(tmp_path / number)]
+        subprocess.run(made, check=True, env=os.environ | {"PYTHONHASHSEED": number})
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "20").read_bytes()
