@@ -23,7 +23,17 @@ from boneage_roi.regional_models.bones import BONES_FILE, bones_between, read_bo
 from boneage_roi.regional_models.crops import Crops, View
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.segmentation.runtime import Segmenter
-from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionReading, Sex, parse_sex
+from boneage_roi.values import (
+    Analysis,
+    BoneAge,
+    HandFrame,
+    HandMask,
+    Radiograph,
+    RegionBox,
+    RegionReading,
+    Sex,
+    parse_sex,
+)
 
 ASPECTS = ("auto", "as-is")
 
@@ -152,7 +162,11 @@ class BoneAgeReader:
             radiograph = undo_squash(radiograph, wide)
             frame, mask = self._framed(radiograph)
         frame = apply_steps(frame, mask, self.bundle.manifest.steps)
-        found = Analysis(radiograph, mask, frame, name_boxes(self._finder(frame)), wide)
+        return self.with_boxes(Analysis(radiograph, mask, frame, (), wide), name_boxes(self._finder(frame)))
+
+    def with_boxes(self, analysis: Analysis, boxes: tuple[RegionBox, ...]) -> Analysis:
+        """An analysis with these boxes in place of its own, and measured with them."""
+        found = replace(analysis, boxes=boxes)
         return replace(found, measures=measure(found, self._finder.regions))
 
     def _framed(self, radiograph: Radiograph) -> tuple[HandFrame, HandMask]:

@@ -9,7 +9,6 @@ from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
-from boneage_roi.quality.measures import measure
 from boneage_roi.service.body import Submission
 from boneage_roi.service.options import Options
 from boneage_roi.service.problems import problem_of
@@ -54,10 +53,7 @@ def analyse(reader: BoneAgeReader, submission: Submission, options: Options) -> 
         RejectedError: no hand was found.
     """
     analysis = reader.analyse(open_radiograph(submission, options))
-    if options.boxes is None:
-        return analysis
-    drawn = replace(analysis, boxes=options.boxes)
-    return replace(drawn, measures=measure(drawn, reader.bundle.manifest.finder.regions))
+    return analysis if options.boxes is None else reader.with_boxes(analysis, options.boxes)
 
 
 def read(reader: BoneAgeReader, submission: Submission, options: Options) -> Outcome:
