@@ -48,10 +48,19 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path}: is a folder; give an image file")
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path}: is a pipe, a socket or a device; give an image file")
-    if status.st_size == 0:
-        raise InputError(f"{path}: the file is empty; copy or export it again")
-    if status.st_size > LARGEST_FILE:
-        raise InputError(f"{path}: the file is larger than {LARGEST_FILE // 2**20} MB; export a single radiograph")
+    check_size(str(path), status.st_size)
+
+
+def check_size(name: str, size: int) -> None:
+    """Refuse a file of a name that is empty or would not fit into memory.
+
+    Raises:
+        InputError: it has 0 bytes, or over 512 MB.
+    """
+    if size == 0:
+        raise InputError(f"{name}: the file is empty; copy or export it again")
+    if size > LARGEST_FILE:
+        raise InputError(f"{name}: the file is larger than {LARGEST_FILE // 2**20} MB; export a single radiograph")
 
 
 def read_file(path: Path) -> bytes:

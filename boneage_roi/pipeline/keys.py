@@ -8,7 +8,7 @@ from pathlib import Path
 from boneage_roi import __version__
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.inputs import Item
-from boneage_roi.pipeline.storage import info
+from boneage_roi.pipeline.storage import Place, info
 
 
 def row_key(item: Item, made_by: str, mark: str) -> str:
@@ -41,9 +41,7 @@ def content_mark(path: str) -> str:
 def file_mark(item: Item) -> str:
     """Size and time of change of an image, or its store's own mark: known at once, as suits an archive."""
     try:
-        if item.place is not None:
-            return item.place.mark or str(info(item.place.url)["mark"])
-        status = Path(item.path).stat()
-    except (OSError, ValueError, InputError):
+        place = Place(item.path) if item.place is None else item.place
+        return place.mark or str(info(place.url)["mark"])
+    except InputError:
         return "unreadable"
-    return f"{status.st_size} {status.st_mtime_ns}"

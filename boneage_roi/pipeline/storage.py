@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from boneage_roi.errors import InputError
-from boneage_roi.imaging.files import LARGEST_FILE
+from boneage_roi.imaging.files import LARGEST_FILE, check_size
 
 ARCHIVES = (".tar", ".zip")
 """Endings of archives that are read in place; a compressed TAR can only be read from its start."""
@@ -79,7 +79,7 @@ def read_place(place: Place) -> NamedBytes:
         InputError: it cannot be read, is empty, or larger than 512 MB, also when unpacked.
     """
     size = info(place.url)["size"] if place.size is None else place.size
-    _check_size(place.name, size)
+    check_size(place.name, size)
     try:
         if not place.member:
             data = _read_span(place.url, 0, size)
@@ -182,7 +182,7 @@ def _unpacked(place: Place) -> bytes:
     archive = _open_zip(place.url, place.mark)
     with archive.open(place.member) as file:
         data = file.read(LARGEST_FILE + 1)  # what its directory says of its size may be a lie
-    _check_size(place.name, len(data))
+    check_size(place.name, len(data))
     return data
 
 
@@ -221,13 +221,6 @@ LARGEST_TEXT = 2**16
 def _describes(place: Place) -> bool:
     """Whether a member is a small JSON file."""
     return place.member.lower().endswith(".json") and (place.size or 0) <= LARGEST_TEXT
-
-
-def _check_size(name: str, size: int) -> None:
-    if size == 0:
-        raise InputError(f"{name}: the file is empty; copy or export it again")
-    if size > LARGEST_FILE:
-        raise InputError(f"{name}: the file is larger than {LARGEST_FILE // 2**20} MB; export a single radiograph")
 
 
 def _mark(about: dict[str, Any]) -> str:

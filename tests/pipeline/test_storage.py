@@ -96,6 +96,7 @@ def test_names_in_an_archive_are_no_paths(folder: Path, tmp_path: Path) -> None:
 
 def test_a_zip_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("boneage_roi.pipeline.storage.LARGEST_FILE", 2**20)
+    monkeypatch.setattr("boneage_roi.imaging.files.LARGEST_FILE", 2**20)
     bomb = write_zip(tmp_path / "bomb.zip", [("a.png", bytes(2**22))])
     (row,) = rows(bomb)
     assert row["status"] == "error"
