@@ -8,12 +8,11 @@ The features that a fusion gets are those of the dense layer (1,024 a region in 
 from torch import Tensor, nn
 
 from boneage_roi.configs.schema import RegionConfig
-from boneage_roi.learning.backbones import LITE, check_backbone
 from boneage_roi.regional_models.networks.cbam import CBAM
 from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork
 from boneage_roi.regional_models.networks.heads import SexBranch, age_head, mean_of_present
 from boneage_roi.regional_models.networks.options import Value, chosen_options
-from boneage_roi.regional_models.networks.region_net import Backbone, TimmBackbone
+from boneage_roi.regional_models.networks.region_net import Backbone, TimmBackbone, build_backbone
 from boneage_roi.values import AgeGrid
 
 OPTIONS: dict[str, Value] = {"features": 0, "dropout": 0.2, "output": "classes"}
@@ -83,14 +82,8 @@ class DenseNet(RegionNetwork):
 def build(config: RegionConfig, grid: AgeGrid) -> RegionNetwork:
     """A network of a region's settings; options ``features``, ``dropout`` and ``output``."""
     chosen = chosen_options(config, OPTIONS, output=("classes", "regression"))
-    check_backbone(config.backbone)
-    backbone: Backbone | TimmBackbone
-    if config.backbone in LITE:
-        backbone = Backbone(config.stages, attention=config.attention, weights=config.weights, name=config.backbone)
-    else:
-        backbone = TimmBackbone(config.backbone, weights=config.weights, size=config.size)
     return DenseNet(
-        backbone,
+        build_backbone(config),
         grid,
         features=int(chosen["features"]),
         dropout=float(chosen["dropout"]),

@@ -182,13 +182,19 @@ class RegionNet(RegionNetwork):
         return logits.softmax(-1), features
 
 
+def build_backbone(config: RegionConfig) -> Backbone | TimmBackbone:
+    """The backbone of a region's settings.
+
+    Raises:
+        InputError: it is neither built-in nor timm's, or its weights cannot be had.
+    """
+    check_backbone(config.backbone)
+    if config.backbone in LITE:
+        return Backbone(config.stages, attention=config.attention, weights=config.weights, name=config.backbone)
+    return TimmBackbone(config.backbone, weights=config.weights, size=config.size)
+
+
 def build(config: RegionConfig, grid: AgeGrid) -> RegionNetwork:
     """A network of a region's settings."""
     refuse_options(config)
-    check_backbone(config.backbone)
-    backbone: Backbone | TimmBackbone
-    if config.backbone in LITE:
-        backbone = Backbone(config.stages, attention=config.attention, weights=config.weights, name=config.backbone)
-    else:
-        backbone = TimmBackbone(config.backbone, weights=config.weights, size=config.size)
-    return RegionNet(backbone, bins=grid.bins, sex=config.sex, sex_head=config.sex_loss_weight > 0)
+    return RegionNet(build_backbone(config), bins=grid.bins, sex=config.sex, sex_head=config.sex_loss_weight > 0)
