@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import OverwriteOption, app, examples, given_path, interruptible, say
-from boneage_roi.cli.prediction import BundleOption, TtaOption, folder_option
+from boneage_roi.cli.prediction import BundleOption, LimitOption, SeedOption, TtaOption, folder_option
 
 
 @app.command(
@@ -27,8 +27,8 @@ def compare(
     output: Annotated[Path, folder_option("Where to put the table, the plot and each system's report.")] = Path(
         "comparison"
     ),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many hands, drawn at random.")] = None,
-    seed: Annotated[int, typer.Option(help="Of --limit: the same seed draws the same hands.")] = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
     tta: TtaOption = True,
     overwrite: OverwriteOption = False,
 ) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import app, examples, fail
-from boneage_roi.cli.prediction import ProviderOption
+from boneage_roi.cli.prediction import BundleOption, ProviderOption
+from boneage_roi.cli.service import BodyPartOption, ModalityOption, QuietOption, ThreadsOption
 from boneage_roi.errors import InputError
 
 
@@ -37,21 +38,12 @@ def dicomweb(
     queue: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the queue; what was fetched is there until it is sent.")
     ] = Path("boneage-queue"),
-    quiet: Annotated[
-        float, typer.Option(min=0, max=3600, metavar="SECONDS", help="A study is complete when so long nothing came.")
-    ] = 10.0,
-    modality: Annotated[
-        list[str] | None, typer.Option(help="Modality that is taken; give it again for each. Default: CR, DX, RG.")
-    ] = None,
-    body_part: Annotated[
-        list[str] | None,
-        typer.Option(help="Word in BodyPartExamined that is taken, again for each. Default: HAND, WRIST."),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of each network.")] = None,
+    quiet: QuietOption = 10.0,
+    modality: ModalityOption = None,
+    body_part: BodyPartOption = None,
+    threads: ThreadsOption = None,
     provider: ProviderOption = "cpu",
-    bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
-    ] = None,
+    bundle: BundleOption = None,
 ) -> None:
     """Ask an archive for hand radiographs over DICOMweb, and store a structured report and a picture of each there.
 

@@ -85,6 +85,8 @@ ProviderOption = Annotated[
         help="What runs the networks, where ONNX Runtime has it; the CPU takes its place when it does not start.",
     ),
 ]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Only so many hands, drawn at random.")]
+SeedOption = Annotated[int, typer.Option(help="Of --limit: the same seed draws the same hands.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
@@ -292,8 +294,8 @@ def evaluate(
     bundle: BundleOption = None,
     split: Annotated[str | None, typer.Option(help="Only rows of this split, such as test.")] = None,
     output: Annotated[Path, folder_option("Where to put tables and plots.")] = Path("report"),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many hands, drawn at random.")] = None,
-    seed: Annotated[int, typer.Option(help="Of --limit: the same seed draws the same hands.")] = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
     worst: Annotated[int, typer.Option(min=0, help="List and draw so many of the worst hands.")] = 20,
     tta: TtaOption = True,
     aspect: AspectOption = "auto",

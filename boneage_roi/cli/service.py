@@ -7,8 +7,19 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import app, examples
-from boneage_roi.cli.prediction import ProviderOption
+from boneage_roi.cli.prediction import BundleOption, ProviderOption
 from boneage_roi.errors import InputError
+
+QuietOption = Annotated[
+    float, typer.Option(min=0, max=3600, metavar="SECONDS", help="A study is complete when so long nothing came.")
+]
+ModalityOption = Annotated[
+    list[str] | None, typer.Option(help="Modality that is taken; give it again for each. Default: CR, DX, RG.")
+]
+BodyPartOption = Annotated[
+    list[str] | None, typer.Option(help="Word in BodyPartExamined that is taken, again for each. Default: HAND, WRIST.")
+]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, max=256, help="Threads of each network.")]
 
 
 @app.command(
@@ -32,9 +43,7 @@ def serve(
     max_upload: Annotated[int, typer.Option(min=1, max=512, metavar="MB", help="Longest body of a request.")] = 64,
     queue: Annotated[int, typer.Option(min=1, max=10_000, help="Readings that may wait; more get 429.")] = 32,
     provider: ProviderOption = "cpu",
-    bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
-    ] = None,
+    bundle: BundleOption = None,
 ) -> None:
     """Serve a page and a REST interface: drop a radiograph, get the finding.
 
@@ -85,30 +94,21 @@ def listen(
     queue: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the queue; what was taken in is there until it is sent.")
     ] = Path("boneage-queue"),
-    quiet: Annotated[
-        float, typer.Option(min=0, max=3600, metavar="SECONDS", help="A study is complete when so long nothing came.")
-    ] = 10.0,
+    quiet: QuietOption = 10.0,
     accept_from: Annotated[
         list[str] | None, typer.Option(metavar="AET", help="Title that may call; give it again for each. Default: all.")
     ] = None,
-    modality: Annotated[
-        list[str] | None, typer.Option(help="Modality that is taken; give it again for each. Default: CR, DX, RG.")
-    ] = None,
-    body_part: Annotated[
-        list[str] | None,
-        typer.Option(help="Word in BodyPartExamined that is taken, again for each. Default: HAND, WRIST."),
-    ] = None,
+    modality: ModalityOption = None,
+    body_part: BodyPartOption = None,
     associations: Annotated[int, typer.Option(min=1, max=1000, help="Associations at a time.")] = 10,
     tls_certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate; turns TLS on.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Key of the certificate.")] = None,
     tls_authority: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Who must have signed the others' certificates.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=256, help="Threads of each network.")] = None,
+    threads: ThreadsOption = None,
     provider: ProviderOption = "cpu",
-    bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.")
-    ] = None,
+    bundle: BundleOption = None,
 ) -> None:
     """Run a DICOM node: takes hand radiographs, and sends a structured report and a picture of each back.
 
