@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from boneage_roi.errors import InputError
+from boneage_roi.errors import look_up
 
 GROWTH_PLATES: tuple[str, ...] = (
     *(f"MCP{digit}" for digit in range(1, 6)),
@@ -75,9 +75,7 @@ def find_region(name: str) -> Region:
     >>> find_region("carpal").max_crops
     1
     """
-    if name not in REGIONS:
-        raise InputError(f"unknown region {name!r}; known are {', '.join(REGIONS)}")
-    return REGIONS[name]
+    return look_up(REGIONS, name, "region")
 
 
 def detected(names: Iterable[str]) -> tuple[str, ...]:

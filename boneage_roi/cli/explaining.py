@@ -7,7 +7,7 @@ import typer
 
 from boneage_roi.cli.common import OverwriteOption, app, examples, given_path, interruptible, say
 from boneage_roi.cli.prediction import BundleOption, JsonOption, folder_option
-from boneage_roi.errors import InputError
+from boneage_roi.errors import InputError, look_up
 
 SexOption = Annotated[str | None, typer.Option(metavar="M|F", help="The patient's sex; goes before the file's own.")]
 
@@ -50,8 +50,7 @@ def explain(
 
     methods = list(dict.fromkeys(method or ["occlusion"]))
     for name in methods:
-        if name not in METHODS:
-            raise InputError(f"unknown method {name!r}; known are {', '.join(METHODS)}")
+        look_up(METHODS, name, "method")
     outputs = OutputFiles("explain", [image], overwrite=overwrite)
     pictures = {name: output / f"{image.stem}-{name}.png" for name in methods if name != "parts"}
     for path in pictures.values():

@@ -11,7 +11,7 @@ import typer
 
 from boneage_roi.cli.common import app, examples, interruptible
 from boneage_roi.errors import InputError
-from boneage_roi.regions import REGIONS
+from boneage_roi.regions import REGIONS, find_region
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,8 +129,7 @@ def train_region(
     loaders: LoadersOption = 0,
 ) -> None:
     """Train the network of one region; all but the whole hand need the detector. Resumes where it was stopped."""
-    if region not in list(REGIONS):
-        raise InputError(f"unknown region {region!r}; known are {', '.join(REGIONS)}")
+    find_region(region)
     _one_stage(run, f"regions/{region}", retrain, devices, nodes, precision, loaders)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from boneage_roi.errors import InputError
+from boneage_roi.errors import InputError, look_up
 
 
 @dataclass(frozen=True)
@@ -11,8 +11,9 @@ class FinderKind:
     """A way to find regions. Its code is named as ``module:object`` and is imported when it is used.
 
     Attributes:
-        opens: called with its network's file (None where it has none), the regions to look for and where networks run
-            (:class:`~boneage_roi.onnx_session.Execution`); gives a :class:`~boneage_roi.detection.finders.Finder`.
+        opens: called with its network's file (None where it learns nothing), the regions to look for and where its
+            network runs (:class:`~boneage_roi.onnx_session.Execution`); gives a
+            :class:`~boneage_roi.detection.finders.Finder`.
         trains: called with a run and a progress callback, trains and exports the network of the stage ``detector``,
             and gives what it measured; empty when there is nothing to learn.
         settings: the block of a run's settings that its training follows; its ``size`` is that of the network's input.
@@ -31,7 +32,7 @@ BY_OUTLINE = ("radius-ulna", "carpal", "phalanx")
 
 FINDERS: dict[str, FinderKind] = {
     "detector": FinderKind(
-        "boneage_roi.detection.finders:open_detector", "boneage_roi.detection.train:train_detector", annotated=True
+        "boneage_roi.detection.runtime:Detector", "boneage_roi.detection.train:train_detector", annotated=True
     ),
     "whole-hand": FinderKind("boneage_roi.detection.finders:WholeHand", finds=()),
     "contour": FinderKind("boneage_roi.detection.contour:open_contour", finds=BY_OUTLINE),
@@ -40,7 +41,7 @@ FINDERS: dict[str, FinderKind] = {
         "boneage_roi.detection.template:open_template", finds=("radius-ulna", "carpal", "metacarpal")
     ),
     "attention": FinderKind(
-        "boneage_roi.detection.attention:open_attention",
+        "boneage_roi.detection.attention:Attention",
         "boneage_roi.detection.attention_train:train_attention",
         settings="attention",
         finds=("carpal", "metacarpal"),
@@ -54,9 +55,7 @@ def find_finder(kind: str) -> FinderKind:
     Raises:
         InputError: there is none; the message lists the known ones.
     """
-    if kind not in FINDERS:
-        raise InputError(f"unknown region finder {kind!r}; known are {', '.join(FINDERS)}")
-    return FINDERS[kind]
+    return look_up(FINDERS, kind, "region finder")
 
 
 def check_finder(kind: str, regions: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.errors import InputError
 from boneage_roi.onnx_session import ON_CPU, Execution, Network
 from boneage_roi.values import FloatArray, HandFrame, RegionBox
 
@@ -64,17 +63,6 @@ class Attention:
             {"image": small[None, None]}, [(1,), (1, None, None)], ["probability", "activation"]
         )
         return cv2.resize(maps[0], pixels.shape[::-1], interpolation=cv2.INTER_LINEAR), float(probability[0])
-
-
-def open_attention(network: Path | None, regions: Sequence[str], execution: Execution) -> Attention:
-    """The finder ``attention``.
-
-    Raises:
-        InputError: there is no network.
-    """
-    if network is None:
-        raise InputError("the finder `attention` needs a network; export the bundle again")
-    return Attention(network, regions, execution)
 
 
 def cut(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:

@@ -6,7 +6,6 @@ from pkgutil import resolve_name
 from typing import Protocol, cast
 
 from boneage_roi.configs.finders import check_finder, find_finder
-from boneage_roi.detection.runtime import Detector
 from boneage_roi.errors import InputError
 from boneage_roi.onnx_session import ON_CPU, Execution
 from boneage_roi.values import HandFrame, RegionBox
@@ -33,22 +32,15 @@ class WholeHand:
         return []
 
 
-def open_detector(network: Path | None, regions: Sequence[str], execution: Execution) -> Finder:
-    """The trained detector.
-
-    Raises:
-        InputError: there is no network.
-    """
-    if network is None:
-        raise InputError("the finder `detector` needs a network; export the bundle again")
-    return Detector(network, regions, execution)
-
-
 def open_finder(kind: str, network: Path | None, regions: Sequence[str], execution: Execution = ON_CPU) -> Finder:
     """The region finder of a name.
 
     Raises:
-        InputError: there is none (the message lists the known ones), or it finds no such region.
+        InputError: there is none (the message lists the known ones), it finds no such region, or it learns and has no
+            network.
     """
     check_finder(kind, regions)
-    return cast(Finder, resolve_name(find_finder(kind).opens)(network, regions, execution))
+    found = find_finder(kind)
+    if found.trains and network is None:
+        raise InputError(f"the finder `{kind}` needs a network; export the bundle again")
+    return cast(Finder, resolve_name(found.opens)(network, regions, execution))

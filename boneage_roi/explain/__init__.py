@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from boneage_roi.errors import InputError
+from boneage_roi.errors import InputError, look_up
 from boneage_roi.explain.age_map import age_map
 from boneage_roi.explain.attention import attention
 from boneage_roi.explain.class_activation import class_activation
@@ -58,14 +58,13 @@ def explain(
     >>> set(why.table) == set(why.bone_age.regions)
     True
     """
-    if method not in METHODS:
-        raise InputError(f"unknown method {method!r}; known are {', '.join(METHODS)}")
+    explained = look_up(METHODS, method, "method")
     reader = bundle if isinstance(bundle, BoneAgeReader) else BoneAgeReader(bundle)
     analysis = source if isinstance(source, Analysis) else reader.analyse(source)
     known = parse_sex(sex) or analysis.radiograph.sex
     if known is None:
         raise InputError(f"{analysis.radiograph.source}: an explanation is of one reading; give the sex, M or F")
-    return METHODS[method](reader, analysis, reader.read(analysis, known), known)
+    return explained(reader, analysis, reader.read(analysis, known), known)
 
 
 class _Room(ModuleType):

@@ -1,6 +1,6 @@
 """Ways to fuse the readings of a hand's regions, by name. A new one is a file beside this one and an entry here."""
 
-from boneage_roi.errors import InputError
+from boneage_roi.errors import look_up
 from boneage_roi.fusion import mean, rb_fcl, rb_fcl_trees, regressors, ridge, stacking, trees
 from boneage_roi.fusion.kind import Kind
 
@@ -27,6 +27,4 @@ def find_fusion(name: str) -> Kind:
     >>> find_fusion("ridge").files
     ('ridge.json',)
     """
-    if name not in FUSIONS:
-        raise InputError(f"unknown fusion {name!r}; known are {', '.join(FUSIONS)}")
-    return FUSIONS[name]
+    return look_up(FUSIONS, name, "fusion")

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.errors import InputError
+from boneage_roi.errors import look_up
 from boneage_roi.imaging.registration import register
 from boneage_roi.values import HandFrame, HandMask
 
@@ -76,6 +76,15 @@ STEPS: dict[str, Step] = {
 """From a step's name in a preset to what it does: a frame and the hand in its radiograph, to a frame."""
 
 
+def find_step(name: str) -> Step:
+    """The step of a name.
+
+    Raises:
+        InputError: there is none; the message lists the known ones.
+    """
+    return look_up(STEPS, name, "step")
+
+
 def apply_steps(frame: HandFrame, mask: HandMask, steps: Sequence[str]) -> HandFrame:
     """A frame after some steps, in order.
 
@@ -86,7 +95,5 @@ def apply_steps(frame: HandFrame, mask: HandMask, steps: Sequence[str]) -> HandF
         InputError: an unknown step; the message lists the known ones.
     """
     for name in steps:
-        if name not in STEPS:
-            raise InputError(f"unknown step {name!r}; known are {', '.join(STEPS)}")
-        frame = STEPS[name](frame, mask)
+        frame = find_step(name)(frame, mask)
     return frame

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from boneage_roi.configs.schema import RegionConfig
-from boneage_roi.errors import InputError
+from boneage_roi.errors import look_up
 from boneage_roi.values import MONTHLY, AgeGrid
 
 Loss = Callable[[Tensor, Tensor, RegionConfig, AgeGrid], Tensor]
@@ -91,6 +91,4 @@ def find_loss(name: str) -> Loss:
     Raises:
         InputError: there is none; the message lists the known ones.
     """
-    if name not in LOSSES:
-        raise InputError(f"unknown loss {name!r}; known are {', '.join(LOSSES)}")
-    return LOSSES[name]
+    return look_up(LOSSES, name, "loss")

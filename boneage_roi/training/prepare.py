@@ -19,7 +19,7 @@ from boneage_roi.errors import InputError
 from boneage_roi.files import write_atomically
 from boneage_roi.fusion.kinds import find_fusion
 from boneage_roi.imaging.reading import read_radiograph
-from boneage_roi.imaging.steps import STEPS
+from boneage_roi.imaging.steps import find_step
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.regions import detected
 from boneage_roi.runs import layout
@@ -88,8 +88,7 @@ def check_names(config: TrainConfig) -> None:
     """
     find_fusion(config.fusion.kind)
     for name in config.steps:
-        if name not in STEPS:
-            raise InputError(f"unknown step {name!r}; known are {', '.join(STEPS)}")
+        find_step(name)
     check_finder(config.finder_kind, detected(config.regions))
 
 

@@ -6,7 +6,7 @@ A family is a file that makes a :class:`RegionNetwork` of a region's settings, a
 from collections.abc import Callable
 
 from boneage_roi.configs.schema import RegionConfig
-from boneage_roi.errors import InputError
+from boneage_roi.errors import look_up
 from boneage_roi.learning.losses import find_loss
 from boneage_roi.regional_models.networks import bonet, dense, ensemble, plain, region_net, tj_net, vgg
 from boneage_roi.regional_models.networks.contract import Outputs, RegionNetwork
@@ -31,10 +31,9 @@ def build_network(config: RegionConfig, grid: AgeGrid = MONTHLY) -> RegionNetwor
     Raises:
         InputError: an unknown family, backbone or loss, weights that cannot be had, or an option that the family lacks.
     """
-    if config.network not in NETWORKS:
-        raise InputError(f"unknown network {config.network!r}; known are {', '.join(NETWORKS)}")
+    family = look_up(NETWORKS, config.network, "network")
     find_loss(config.loss)
-    return NETWORKS[config.network](config, grid)
+    return family(config, grid)
 
 
 __all__ = ["NETWORKS", "Outputs", "RegionNetwork", "build_network", "chosen_options", "refuse_options"]
