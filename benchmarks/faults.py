@@ -291,8 +291,8 @@ def results(out: Path) -> dict[str, str]:
     kept = digests(out).items()
     made = {name: sha for name, sha in kept if not Path(name).name.startswith(".") and not name.endswith(".partial")}
     manifest = out / "manifest.json"
-    if manifest.is_file():  # of a bundle, which says when it was made
-        content = json.loads(manifest.read_text()) | {"created": ""}
+    if manifest.is_file():  # of a bundle, which says when it was made and how long that took
+        content = json.loads(manifest.read_text()) | {"created": "", "training_seconds": None}
         made[str(manifest)] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return made
 
