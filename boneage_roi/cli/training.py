@@ -32,6 +32,10 @@ PresetOption = Annotated[str, typer.Option(metavar="NAME|FILE.yaml", help="Setti
 SizeOption = Annotated[
     str | None, typer.Option(metavar="full|small", help="Size of the preset; full is the default.", show_default=False)
 ]
+ReuseOption = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="Take stages that fit from this run of the same data.", show_default=False),
+]
 Dataset = Annotated[
     Path, typer.Argument(help="A manifest CSV, or a folder in RSNA's layout; annotations beside it are used.")
 ]
@@ -148,7 +152,7 @@ def train_quality(run: RunOption = DEFAULT_RUN, retrain: Retrain = False) -> Non
 @app.command(
     epilog=examples(
         "train ../data/rsna",
-        "train ../data/rsna --run runs/tj-net --preset tj-net --size small",
+        "train ../data/rsna --run runs/tj-net --preset tj-net --size small --reuse runs/default",
         "train ../data/rsna --devices 4 --precision bf16-mixed --loaders 8",
     )
 )
@@ -157,6 +161,7 @@ def train(
     run: RunOption = DEFAULT_RUN,
     preset: PresetOption = "default",
     size: SizeOption = None,
+    reuse: ReuseOption = None,
     retrain: RetrainStale = False,
     devices: DevicesOption = 1,
     nodes: NodesOption = 1,
@@ -172,7 +177,7 @@ def train(
     _require_training()
     with interruptible("the same command resumes"), training_bars() as progress:
         on = Devices(devices, nodes, precision, loaders)
-        bundle = train_all(dataset, run, preset, size=size, retrain=retrain, devices=on, progress=progress)
+        bundle = train_all(dataset, run, preset, size=size, reuse=reuse, retrain=retrain, devices=on, progress=progress)
     if not on.leads:
         print("trained along; the machine with NODE_RANK 0 writes the bundle")
         return

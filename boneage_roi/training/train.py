@@ -8,6 +8,7 @@ from boneage_roi.errors import InputError
 from boneage_roi.learning.devices import ONE_DEVICE, Devices
 from boneage_roi.progress import Progress
 from boneage_roi.runs import layout
+from boneage_roi.runs.reuse import reuse as take_over
 from boneage_roi.runs.run import Run
 from boneage_roi.training.enough import shortcomings
 from boneage_roi.training.prepare import prepare
@@ -22,6 +23,7 @@ def train(
     preset: str | Path = "default",
     *,
     size: str | None = None,
+    reuse: str | Path | None = None,
     retrain: bool = False,
     devices: Devices = ONE_DEVICE,
     progress: Progress | None = None,
@@ -33,6 +35,7 @@ def train(
         run: the training's work folder.
         preset: settings of a new run: the name of a preset, or a YAML file.
         size: of the preset, such as ``small``; None is ``full``.
+        reuse: another run of the same data set; its stages that fit, such as the hand frames, are taken over.
         retrain: train anew what no longer fits settings and data; otherwise that is refused.
         devices: what networks are trained on: GPUs, machines, precision. With several the calling script must guard
             its own work with ``if __name__ == "__main__"``, for new processes import it.
@@ -49,6 +52,8 @@ def train(
     devices.check()
     if devices.leads:
         prepare(Path(dataset), opened, TrainConfig.load(preset, size), progress)
+        if reuse is not None:
+            take_over(opened, Run(Path(reuse)))
     elif not (opened.path / layout.MANIFEST).is_file():
         raise InputError(f"{run}: not prepared; with several machines run `boneage-roi prepare` once before")
     if retrain and devices.nodes > 1:

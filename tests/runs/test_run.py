@@ -9,6 +9,7 @@ import pytest
 from boneage_roi.configs.schema import SplitConfig, TrainConfig
 from boneage_roi.errors import InputError
 from boneage_roi.runs import layout
+from boneage_roi.runs.reuse import reuse
 from boneage_roi.runs.run import Run
 from boneage_roi.training.prepare import prepare
 
@@ -239,3 +240,26 @@ def test_an_interrupted_preparation_can_be_repeated(run: Run, dataset: Path) -> 
 def test_new_split_shares_are_refused_once_a_stage_is_trained(run: Run, dataset: Path) -> None:
     with pytest.raises(InputError, match="other split shares"):
         prepare(dataset, run, CONFIG.model_copy(update={"split": SplitConfig(fusion=0.3)}))
+
+
+def test_a_run_takes_over_what_another_has_made_of_the_same(run: Run, dataset: Path, tmp_path: Path) -> None:
+    other = Run(tmp_path / "other")
+    prepare(dataset, other, with_region(CONFIG, "carpal", margin=0.8))
+    assert reuse(other, run) == ["segmenter", "frames", "detector", "boxes"]
+    assert other.require("segmenter", "detector") == [{"mae": 1.0}] * 2
+    assert (other.path / "frames/output").samefile(run.path / "frames/output")
+    assert other.metrics(CARPAL) is None
+    other.clear("frames")
+    assert (run.path / "frames/output").read_text() == "network"
+
+
+def test_a_run_takes_nothing_over_that_was_made_of_other_hands(run: Run, dataset: Path, tmp_path: Path) -> None:
+    table = dataset / "hands.csv"
+    table.write_text(table.read_text().replace("30", "31"))
+    other = Run(tmp_path / "other")
+    prepare(dataset, other, CONFIG)
+    assert reuse(other, run) == []
+    with pytest.raises(InputError, match="its own stages"):
+        reuse(other, Run(tmp_path / "run/../other"))
+    with pytest.raises(InputError, match="not a run folder"):
+        reuse(other, Run(tmp_path / "nothing"))
