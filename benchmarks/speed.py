@@ -2,9 +2,13 @@
 
     uv run python benchmarks/speed.py
     uv run python benchmarks/speed.py hand.png --sex F --bundle runs/default/bundle --runs 9
+    uv run --extra train python benchmarks/speed.py --peers --runs 9
 
 The cold time is that of ``boneage-roi predict IMAGE`` in a new process, from its start to its end; the peak memory is
 that process's. Every number is the median of ``--runs`` runs. Files are in the system's cache: one run goes before.
+
+``--peers`` times this package from file to bone age, with and without test-time augmentation, and the forward passes
+alone of networks that others read whole hands with, in turns in one process, with the same number of threads.
 """
 
 import argparse
@@ -15,6 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +29,7 @@ from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.imaging.steps import apply_steps
-from boneage_roi.pipeline import Bundle
+from boneage_roi.pipeline import BoneAgeReader, Bundle
 from boneage_roi.regional_models.crops import View
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.segmentation.runtime import Segmenter
@@ -102,6 +107,37 @@ def warm_runs(stages: Stages, image: Path, sex: Sex, runs: int) -> dict[str, flo
     return {name: median(measured[1:]) for name, measured in times.items()}
 
 
+def beside_peers(bundle: Bundle, image: Path, sex: Sex, runs: int, threads: int) -> dict[str, list[float]]:
+    """Seconds of this package and of its peers, in turns: each is measured under the same conditions."""
+    from peers import open_peers
+
+    with TemporaryDirectory() as folder:
+        peers = open_peers(Path(folder), threads)
+    readers = {tta: BoneAgeReader(bundle, tta=tta, threads=threads) for tta in (True, False)}
+    times: dict[str, list[float]] = {}
+    for _ in range(runs + 1):
+        for tta, reader in readers.items():
+            start = time.perf_counter()
+            reader.predict(image, sex=sex)
+            name = f"this package, {'all its views' if tta else 'one view'}, file to bone age"
+            times.setdefault(name, []).append(time.perf_counter() - start)
+        for peer in peers:
+            times.setdefault(f"{peer.name}, forward passes", []).append(peer.seconds())
+    return {name: measured[1:] for name, measured in times.items()}
+
+
+def show_peers(times: dict[str, list[float]], threads: int) -> None:
+    """Medians, and how often this package fits into each."""
+    first = next(iter(times))
+    table = Table("", title=f"beside peers, {threads} threads, {len(times[first])} runs", title_justify="left")
+    table.add_column("median", justify="right")
+    table.add_column("times the first", justify="right")
+    for name, measured in times.items():
+        ratio = median(other / own for other, own in zip(measured, times[first], strict=True))
+        table.add_row(name, f"{median(measured) * 1e3:.0f} ms", f"{ratio:.2f}")
+    Console().print(table)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="How fast a bundle reads one radiograph.")
@@ -110,8 +146,17 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="default: the shipped one")
     parser.add_argument("--no-tta", action="store_true", help="without test-time augmentation")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument(
+        "--peers", action="store_true", help="beside networks of the field; needs PyTorch"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each network, with --peers")
     options = parser.parse_args()
 
+    if options.peers:
+        bundle = Bundle.load(options.bundle)
+        times = beside_peers(bundle, options.image, options.sex, options.runs, options.threads)
+        show_peers(times, options.threads)
+        return
     tta = not options.no_tta
     cold = [cold_run(options.image, options.sex, options.bundle, tta=tta) for _ in range(options.runs + 1)][1:]
     bundle = Bundle.load(options.bundle)
