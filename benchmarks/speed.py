@@ -146,9 +146,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="default: the shipped one")
     parser.add_argument("--no-tta", action="store_true", help="without test-time augmentation")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument(
-        "--peers", action="store_true", help="beside networks of the field; needs PyTorch"
-    )
+    parser.add_argument("--peers", action="store_true", help="beside networks of the field; needs PyTorch")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each network, with --peers")
     options = parser.parse_args()
 
