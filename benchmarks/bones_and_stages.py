@@ -1,9 +1,11 @@
-"""Error of each bone alone, and the worth of each region by developmental stage: tables of docs/reference/accuracy.md.
+"""Tables of docs/reference/accuracy.md: error of each bone alone, what leaving far growth plates out does, and the
+worth of each region by developmental stage.
 
     boneage-roi evaluate runs/default/manifest.csv --split test --output report
-    python benchmarks/bones_and_stages.py report/predictions.csv
+    python benchmarks/bones_and_stages.py report/predictions.csv --manifest runs/default/manifest.csv
 
-Reads what an evaluation wrote; that of one that still runs or was stopped (``predictions.csv.partial``) will do.
+Reads what an evaluation wrote; that of one that still runs or was stopped (``predictions.csv.partial``) will do. With
+the manifest it reads the hands with a far growth plate once more without that plate; all others stay as they are.
 """
 
 from pathlib import Path
@@ -13,17 +15,24 @@ import pandas as pd
 import typer
 
 from boneage_roi.errors import InputError
-from boneage_roi.metrics import error_statistics
+from boneage_roi.metrics import error_statistics, paired_difference
 from boneage_roi.outputs.records import bone_column
+from boneage_roi.pipeline.batch import analyse_files
+from boneage_roi.pipeline.inputs import manifest_items, read_table
+from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.regional_models.bones import BONES
-from boneage_roi.regions import REGIONS
+from boneage_roi.regions import GROWTH_PLATES, REGIONS
 from boneage_roi.reports.stages import EDGES, STAGES, stage_table, without_column
 
 FEWEST = 10
 """A stage with fewer hands is not shown."""
 
 
-def main(predictions: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+def main(
+    predictions: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    manifest: Annotated[Path | None, typer.Option(help="That was evaluated.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="That was evaluated; default: the shipped one.")] = None,
+) -> None:
     """Print the tables as Markdown."""
     try:
         table = pd.read_csv(predictions)
@@ -31,6 +40,8 @@ def main(predictions: Annotated[Path, typer.Argument(exists=True, dir_okay=False
     except (ValueError, KeyError) as error:
         raise InputError(f"{predictions}: not what `boneage-roi evaluate` writes ({error})") from None
     print_bones(table)
+    if manifest is not None:
+        print_outliers(table, manifest, BoneAgeReader(bundle))
     print_stages(table)
 
 
@@ -49,6 +60,26 @@ def print_bones(table: pd.DataFrame) -> None:
         mae, bias = found["mae"], found["bias"]
         print(f"| {bone} | {len(seen):,} | {mae.value:.1f} | {mae.low:.1f} to {mae.high:.1f} | {bias.value:+.1f} |")
     print()
+
+
+def print_outliers(table: pd.DataFrame, manifest: Path, reader: BoneAgeReader) -> None:
+    """The fused age without the growth plates that are far from the others, against the one with all."""
+    far = table["plates_far"].fillna("").str.split("; ").map(lambda names: [n for n in names if n in GROWTH_PLATES])
+    known = {item.path: item for item in manifest_items(read_table(manifest, labels=True), manifest.parent)}
+    rows = table.index[far.map(bool)]
+    without = table["bone_age_months"].copy()
+    for row, outcome in zip(rows, analyse_files(reader, [known[path] for path in table["path"][rows]]), strict=True):
+        assert outcome.analysis is not None, outcome.message
+        kept = tuple(box for box in outcome.analysis.boxes if box.name not in far[row])
+        without[row] = reader.read(reader.with_boxes(outcome.analysis, kept)).months
+    gain = paired_difference(without - table["boneage"], table["bone_age_months"] - table["boneage"])
+    errors = [float((age - table["boneage"]).abs().mean()) for age in (table["bone_age_months"], without)]
+    print("## Growth plates that are far from the others\n")
+    print(
+        f"Of {len(table):,} `test` hands {len(rows)} have one or more. With these left out of the fused age, the mean"
+    )
+    print(f"absolute error of all hands is {errors[1]:.3f} months instead of {errors[0]:.3f}, a difference of")
+    print(f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}).\n")
 
 
 def print_stages(table: pd.DataFrame) -> None:

@@ -1,11 +1,12 @@
-"""How a service bears load: many clients at once, then one alone; its memory over time.
+"""How a service bears load: one client alone, two (light load), then many at once; its memory over time.
 
     boneage-roi serve --port 8000 &
     uv run --extra serve python benchmarks/load.py http://127.0.0.1:8000 --clients 16 --seconds 120 --pid $!
 
 Each client sends the examples one after another; on 429 it waits as long as Retry-After says. Prints how many answers
-of each status there were, the time of readings (median and 95th percentile), and the resident memory of the process at
-the start, in the middle and at the end. Ends with 1 when an answer was neither 200 nor 429.
+of each status there were, the time of readings (median and 95th percentile), how many times the warm time (the median
+of one client alone) the 95th percentile of light load is, and the resident memory of the process at the start, in the
+middle and at the end. Ends with 1 when an answer was neither 200 nor 429.
 
     uv run --extra serve python benchmarks/load.py http://127.0.0.1:8000 --clients 4 --count 2000 --pid $!
 
@@ -78,14 +79,16 @@ def resident(pid: int | None) -> str:
     return next(f"{int(line.split()[1]) // 1024} MB" for line in lines if line.startswith("VmRSS"))
 
 
-def report(name: str, clients: Clients) -> None:
-    """Print statuses and times."""
+def report(name: str, clients: Clients) -> tuple[float, float]:
+    """Print statuses and times; gives the median and the 95th percentile, seconds."""
     times = clients.seconds
-    shown = "no reading"
+    shown, middle, most = "no reading", math.nan, math.nan
     if len(times) > 1:
         cuts = quantiles(times, n=20, method="inclusive")
-        shown = f"median {cuts[9]:.2f} s, 95th percentile {cuts[18]:.2f} s"
+        middle, most = cuts[9], cuts[18]
+        shown = f"median {middle:.2f} s, 95th percentile {most:.2f} s"
     print(f"{name}: {dict(clients.statuses)}; {shown}", flush=True)
+    return middle, most
 
 
 def many_readings(url: str, clients: int, count: int, pid: int | None) -> int:
@@ -108,16 +111,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=120, help="of the load; a quarter of it for one client before")
+    parser.add_argument(
+        "--seconds", type=float, default=120, help="of the load; before, a quarter of it each for one client and two"
+    )
     parser.add_argument("--pid", type=int, help="process of the service, for its memory")
     parser.add_argument("--count", type=int, help="readings in all, instead of seconds")
     options = parser.parse_args()
     if options.count:
         return many_readings(options.url, options.clients, options.count, options.pid)
-    alone = Clients(options.url, time.monotonic() + options.seconds / 4)
-    alone.run(1)
-    report("1 client", alone)
-    before, seen = resident(options.pid), set(alone.statuses)
+    Clients(options.url, math.inf, 2).run(1)  # warm
+    seen: set[str] = set()
+    times = []
+    for count, name in ((1, "1 client"), (2, "2 clients, light load")):
+        few = Clients(options.url, time.monotonic() + options.seconds / 4)
+        few.run(count)
+        times.append(report(name, few))
+        seen |= set(few.statuses)
+    print(f"95th percentile of light load: {times[1][1] / times[0][0]:.2f} times the warm time", flush=True)
+    before = resident(options.pid)
     for half in ("first half", "second half"):
         many = Clients(options.url, time.monotonic() + options.seconds / 2)
         many.run(options.clients)

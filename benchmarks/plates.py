@@ -84,14 +84,13 @@ def names(run: Run) -> None:
     )
 
 
-def ages(run: Run, limit: int, seed: int, write: Path | None) -> None:
+def ages(run: Run, bundle: Bundle, limit: int, seed: int, write: Path | None) -> None:
     """Read every bone of ``fusion`` hands alone, fit the scales of ``bones.json`` to that, and fuse the hands
     once more without the plates that are far from the others."""
     hands = run.manifest.reset_index(drop=True)
     hands = hands[hands["split"] == "fusion"]
     hands = hands.sample(min(limit, len(hands)), random_state=seed)
     frames = np.load(frames_file(run), mmap_mode="r")
-    bundle = Bundle.load(run.bundle)
     reader, plain = BoneAgeReader(bundle, threads=1), BoneAgeReader(bundle, tta=False, threads=1)
     finder = Detector(bundle.path / "detector.onnx", detected(bundle.manifest.regions), Execution(1))
     found = []
@@ -106,7 +105,8 @@ def ages(run: Run, limit: int, seed: int, write: Path | None) -> None:
     ]
     raw = pd.DataFrame(rows, columns=["id", "boneage", "bone", "months", "spread"])
     scales = {str(name): fit_scale(own.months, own.spread, own.boneage) for name, own in raw.groupby("bone")}
-    print(_errors(raw, seed).reindex([bone for bone in BONES if bone in scales]).round(1).to_string())
+    table = _errors(raw, seed).reindex([bone for bone in BONES if bone in scales])
+    print(table.infer_objects().round(1).to_string())
     if write:
         _add_to_bundle(write, scales_text({bone: scales[bone] for bone in BONES if bone in scales}))
     fused = []
@@ -165,6 +165,7 @@ def frames_file(run: Run) -> Path:
 def main(
     what: Annotated[str, typer.Argument(help="names or ages")],
     run: Annotated[Path, typer.Argument(help="A training run with its frames.")],
+    bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Of `ages`: not the run's own bundle.")] = None,
     limit: Annotated[int, typer.Option(help="So many hands for `ages`, drawn at random.")] = 400,
     seed: int = 0,
     write: Annotated[Path | None, typer.Option(metavar="BUNDLE", help="Put the scales into this bundle.")] = None,
@@ -173,7 +174,7 @@ def main(
     if what == "names":
         names(Run(run))
     elif what == "ages":
-        ages(Run(run), limit, seed, write)
+        ages(Run(run), Bundle.load(bundle or Run(run).bundle), limit, seed, write)
     else:
         raise InputError(f"{what!r}: give names or ages")
 

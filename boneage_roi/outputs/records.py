@@ -1,7 +1,7 @@
 """An outcome as one flat record: the names, units and roundings that all outputs share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,10 +56,12 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "plates", "plates", "The age that each bone says alone: growth plates, digits, carpal block.", "months", _ALONE
     ),
+    Field("plates_spread", "plates", "Standard deviation of each of these ages.", "months", _ALONE),
     Field(
         "plates_uncertain",
         "list",
-        "The bones that were found and have no age, because alone the bundle's networks are too far off.",
+        "The bones that were found and have no age, because alone the bundle's networks are too far off, or because "
+        "too little of the digit was found.",
     ),
     Field("plates_far", "list", "The bones whose age is far from those of the others."),
     Field("chronological_age_months", "number", "Age on the day of the radiograph.", "months", "nobody knows it"),
@@ -123,6 +125,15 @@ def bone_column(bone: str) -> str:
     return f"plate_{bone.lower()}"
 
 
+def spread_column(bone: str) -> str:
+    """The column of a table that holds the standard deviation of one bone's age.
+
+    >>> spread_column("MCP2")
+    'plate_mcp2_spread'
+    """
+    return f"{bone_column(bone)}_spread"
+
+
 def measure_column(measure: str) -> str:
     """The column of a table that holds a measure of the image.
 
@@ -132,12 +143,18 @@ def measure_column(measure: str) -> str:
     return f"measure_{measure}"
 
 
+_COLUMNS: dict[str, Callable[[str], str]] = {
+    "regions": age_column,
+    "plates": bone_column,
+    "plates_spread": spread_column,
+    "measures": measure_column,
+}
+"""The fields that have a column a part in a table, and how it is called."""
+
+
 def _columns(field: Field, regions: Sequence[str]) -> tuple[str, ...]:
-    if field.kind == "ages":
-        return tuple(age_column(region) for region in regions)
-    if field.kind == "measures":
-        return tuple(measure_column(measure) for measure in IMAGE_MEASURES)
-    return tuple(bone_column(bone) for bone in BONES) if field.kind == "plates" else (field.name,)
+    parts = {"ages": regions, "plates": BONES, "measures": IMAGE_MEASURES}.get(field.kind)
+    return (field.name,) if parts is None else tuple(map(_COLUMNS[field.name], parts))
 
 
 def result_row(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
@@ -145,8 +162,7 @@ def result_row(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, value in result_record(outcome, regions).items():
         if isinstance(value, dict):
-            column = {"plates": bone_column, "measures": measure_column}.get(name, age_column)
-            row |= {column(part): age for part, age in value.items()}
+            row |= {_COLUMNS[name](part): number for part, number in value.items()}
         else:
             row[name] = BETWEEN_FLAGS.join(value) if isinstance(value, list) else value
     return {name: "" if cell is None else cell for name, cell in row.items()}
@@ -158,7 +174,7 @@ def result_record(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
         return dict(outcome.record)
     age, finding = outcome.bone_age, finding_of(outcome)
     found = {} if age is None else {reading.region: _rounded(reading.expected_age) for reading in age.readings}
-    alone = {} if age is None else {bone.name: _rounded(bone.months) for bone in age.bones}
+    alone = {} if age is None else {bone.name: bone for bone in age.bones}
     boxes = None if outcome.analysis is None else outcome.analysis.boxes
     values: dict[str, Any] = {
         "path": outcome.item.path,
@@ -166,7 +182,8 @@ def result_record(outcome: Outcome, regions: Sequence[str]) -> dict[str, Any]:
         "sex": outcome.item.sex if age is None else age.sex,
         "laterality": None if outcome.analysis is None else outcome.analysis.radiograph.laterality,
         "regions": {region: found.get(region) for region in regions},
-        "plates": {bone: alone.get(bone) for bone in BONES},
+        "plates": {bone: _rounded(alone[bone].months) if bone in alone else None for bone in BONES},
+        "plates_spread": {bone: _rounded(alone[bone].spread) if bone in alone else None for bone in BONES},
         "plates_uncertain": [] if age is None or boxes is None else list(unread(boxes, age.bones)),
         "plates_far": [] if age is None else [bone.name for bone in age.bones if bone.far],
         "also_possible": [],

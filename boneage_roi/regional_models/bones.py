@@ -1,9 +1,11 @@
 """Ages of single bones: sixteen growth plates, five digits and the carpal block, each from its own crop alone.
 
-The networks learn from all crops of a region at once. Alone, some crops say much and some next to nothing, and each is
-off in its own way. A bundle's ``bones.json`` holds what was measured on hands that no network learnt from: a line that
-takes a bone's raw age to the age that such bones have, and the factor by which its spread is too small. A bone whose
-error is still too large for use (:data:`LARGEST_ERROR`) gets no age. Without the file the raw ages stand.
+The networks learn from all crops of a region at once, and most of a hand's crops show upright digits. A crop that is
+read alone is therefore turned until its digit points up: thumb and little finger lean, and as they lie the networks
+read next to nothing from them. Alone, each bone is off in its own way. A bundle's ``bones.json`` holds what was
+measured on hands that no network learnt from: a line that takes a bone's raw age to the age that such bones have, and
+the factor by which its spread is too small. A bone whose error is still too large for use (:data:`LARGEST_ERROR`) gets
+no age. Without the file the raw ages stand.
 
 A bone is *far* from the others when it lies more than :data:`FAR` standard deviations from the median of its kind
 (growth plates, or digits), where the standard deviation is the larger of the kind's scatter on this hand (1.4826 times
@@ -115,19 +117,51 @@ def read_bones(
     Args:
         readers: by region; those of ``epiphysis``, ``phalanx`` and ``carpal`` are used where they are there.
         scales: by bone, from :func:`read_scales`; a bone without one keeps its raw age.
-        boxes: with names, see :func:`boneage_roi.detection.naming.name_boxes`.
+        boxes: with names, see :func:`boneage_roi.detection.naming.name_boxes`. A bone of a digit of which fewer than
+            two growth plates were found gets no age: nobody knows how it leans.
     """
-    found, grid = {}, MONTHLY
+    found, grid, leans = {}, MONTHLY, leaning(boxes)
     for region in REGIONS_OF_BONES:
         if region not in readers:
             continue
-        kept = crop_boxes(frame, boxes, region)
-        for box, reading in zip(kept, readers[region].each(frame, list(boxes), sex), strict=True):
+        kept, turns = crop_boxes(frame, boxes, region), upright_turns(frame, boxes, region)
+        for box, reading in zip(kept, readers[region].each(frame, list(boxes), sex, turns), strict=True):
             name, grid = bone_of(box), reading.grid
-            if name is not None:
+            if name in leans:
                 raw = reading.expected_age, reading.spread
                 found[name] = BoneReading(name, box, *raw, distribution=reading.distribution)
     return mark_far(scaled([found[name] for name in BONES if name in found], scales, grid))
+
+
+def upright_turns(frame: HandFrame, boxes: Sequence[RegionBox], region: str) -> list[float]:
+    """Degrees anticlockwise by which each of a region's crops is turned to be read alone, in the crops' order."""
+    leans = leaning(boxes)
+    return [leans.get(bone_of(box) or "", 0.0) for box in crop_boxes(frame, boxes, region)]
+
+
+def leaning(boxes: Sequence[RegionBox]) -> dict[str, float]:
+    """Degrees clockwise by which each bone's digit leans away from upright, of the bones of which it is known.
+
+    A digit leads from its innermost growth plate that was found to its outermost. Bones of no digit do not lean.
+
+    >>> plates = {"MCP1": (80, 120, 100, 140), "IP1": (110, 90, 130, 110)}
+    >>> leans = leaning([RegionBox("epiphysis", box, 1.0, name) for name, box in plates.items()])
+    >>> leans["MCP1"], leans["digit1"], leans["ulna"], "MCP2" in leans
+    (45.0, 45.0, 0.0, False)
+    """
+    middles = {
+        box.name: ((box.box[0] + box.box[2]) / 2, (box.box[1] + box.box[3]) / 2)
+        for box in boxes
+        if box.region == "epiphysis" and box.name
+    }
+    leans = {name: 0.0 for name in BONES if not name[-1].isdigit()}
+    for digit in DIGITS:
+        own = [plate for plate in GROWTH_PLATES if plate[-1] == digit[-1]]  # from the hand outwards
+        found = [middles[plate] for plate in own if plate in middles]
+        if len(found) > 1:
+            (x, y), (tip_x, tip_y) = found[0], found[-1]
+            leans |= dict.fromkeys((*own, digit), float(np.degrees(np.arctan2(tip_x - x, y - tip_y))))
+    return leans
 
 
 def bone_of(box: RegionBox) -> str | None:

@@ -54,6 +54,7 @@ def cut_crops(
     margin: float,
     context: float = 1.0,
     view: View = AS_IT_IS,
+    turns: Sequence[float] | None = None,
 ) -> Crops | None:
     """The crops of a region, its most confident boxes first to be kept, in the order of their boxes' x.
 
@@ -63,6 +64,7 @@ def cut_crops(
         size: (height, width) of a crop in pixels.
         context: cut this much more on each axis at the same scale, for augmentation to move in.
         view: how to look at the hand.
+        turns: degrees anticlockwise by which each crop is turned about its middle, in the order of the crops.
 
     Returns:
         None when the region was not found; the hand itself is always there.
@@ -76,8 +78,8 @@ def cut_crops(
     sides = corners[:, 2:] - corners[:, :2]
     pixels = np.stack(
         [
-            _cut(frame.pixels, centre, side, size, margin, context, view)
-            for centre, side in zip(centres, sides, strict=True)
+            _cut(frame.pixels, centre, side, size, margin, context, view, turn)
+            for centre, side, turn in zip(centres, sides, turns or [0.0] * len(found), strict=True)
         ]
     )
     places = np.hstack([centres, sides]) / [width, height, width, height]
@@ -103,6 +105,7 @@ def _cut(
     margin: float,
     context: float,
     view: View,
+    turn: float,
 ) -> NDArray[np.uint8]:
     height, width = size
     scale = view.scale * min(width / side[0], height / side[1]) / (1 + 2 * margin)
@@ -113,7 +116,7 @@ def _cut(
         shape = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
         image = np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)
     # A mirrored hand that is turned one way is the mirror image of the hand turned the other way.
-    degrees = -view.degrees if view.mirrored else view.degrees
+    degrees = turn + (-view.degrees if view.mirrored else view.degrees)
     middle = shrink * centre
     matrix = np.asarray(cv2.getRotationMatrix2D(middle.tolist(), degrees, scale / shrink), np.float64)
     matrix[:, 2] += np.array([out_width / 2, out_height / 2]) - middle

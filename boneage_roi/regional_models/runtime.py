@@ -56,9 +56,11 @@ class RegionReader:
         views = [crops for crops in cuts if crops is not None]
         return self.read(views, sex) if views else None
 
-    def crops(self, frame: HandFrame, boxes: list[RegionBox], view: View = AS_IT_IS) -> Crops | None:
+    def crops(
+        self, frame: HandFrame, boxes: list[RegionBox], view: View = AS_IT_IS, turns: Sequence[float] | None = None
+    ) -> Crops | None:
         """What the network sees of a hand; None when the region was not found."""
-        return cut_crops(frame, boxes, self.region, self.size, self.margin, view=view)
+        return cut_crops(frame, boxes, self.region, self.size, self.margin, view=view, turns=turns)
 
     def read(self, views: list[Crops], sex: Sex) -> RegionReading:
         """Read crops that are cut already: the mean of all views of them."""
@@ -66,12 +68,17 @@ class RegionReader:
         first = views[0]
         return self.reading(distribution.mean(0), features.mean(0), len(first.pixels), first.confidence)
 
-    def each(self, frame: HandFrame, boxes: list[RegionBox], sex: Sex) -> list[RegionReading]:
+    def each(
+        self, frame: HandFrame, boxes: list[RegionBox], sex: Sex, turns: Sequence[float] | None = None
+    ) -> list[RegionReading]:
         """What every crop says when it is all that the network sees, in the order of :func:`crop_boxes`.
 
         All crops go through the network in one call, as they are and mirrored, if that is among the views.
+
+        Args:
+            turns: degrees anticlockwise by which each crop is turned before.
         """
-        cuts = (self.crops(frame, boxes, view) for view in self._views[:2])
+        cuts = (self.crops(frame, boxes, view, turns) for view in self._views[:2])
         views = [crops for crops in cuts if crops is not None]
         if not views:
             return []

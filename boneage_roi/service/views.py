@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from boneage_roi.outputs.atlas import upright_hand
 from boneage_roi.pipeline.reader import BoneAgeReader
-from boneage_roi.regional_models.bones import BONES, REGIONS_OF_BONES, bone_of, unread
-from boneage_roi.regional_models.crops import crop_boxes
+from boneage_roi.regional_models.bones import BONES, REGIONS_OF_BONES, bone_of, unread, upright_turns
+from boneage_roi.regional_models.crops import Crops, crop_boxes
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import Analysis, BoneAge, RegionBox
 
 LARGEST_SIDE = 1600
 """Pixels; a larger radiograph is shown smaller."""
+
+IN_A_ROW = 6
+"""Crops of a region."""
 
 
 def geometry(analysis: Analysis) -> dict[str, Any]:
@@ -72,9 +75,9 @@ def bones(
     """
     read = {bone.name: bone for bone in bone_age.bones}
     uncertain = unread(analysis.boxes, bone_age.bones)
-    crops = reader.crops(analysis) if "pictures" in include else {}
     entries = {}
     for region in REGIONS_OF_BONES:
+        crops = _crops_alone(reader, analysis, region) if "pictures" in include else None
         for place, box in enumerate(crop_boxes(analysis.frame, analysis.boxes, region)):
             name = bone_of(box)
             if name is None or (name not in read and name not in uncertain):
@@ -89,10 +92,18 @@ def bones(
                 entry |= {"far": bone.far}
             if bone is not None and bone.distribution is not None and "distributions" in include:
                 entry["distribution"] = [round(float(p), 6) for p in bone.distribution]
-            if region in crops:
-                entry["crop"] = data_url(crops[region].pixels[place])
+            if crops is not None:
+                entry["crop"] = data_url(crops.pixels[place])
             entries[name] = entry | {"x": x, "y": y}
     return [entries[name] for name in BONES if name in entries]
+
+
+def _crops_alone(reader: BoneAgeReader, analysis: Analysis, region: str) -> Crops | None:
+    """A region's crops as each is read alone: its digit upright."""
+    if region not in reader.readers:
+        return None
+    frame, boxes = analysis.frame, list(analysis.boxes)
+    return reader.readers[region].crops(frame, boxes, turns=upright_turns(frame, boxes, region))
 
 
 def distributions(bone_age: BoneAge) -> dict[str, list[float]]:
@@ -105,7 +116,7 @@ def pictures(reader: BoneAgeReader, analysis: Analysis) -> dict[str, Any]:
 
     Returns:
         ``radiograph``: a PNG of 12 bits: the upper eight in red, the lower four in the upper half of green;
-        ``crops``: for each region a PNG of its crops side by side, and how many they are; ``frame``: a PNG of the hand
+        ``crops``: for each region a PNG of its crops, and how many they are; ``frame``: a PNG of the hand
         upright in its frame, on black, its thumb on the right as in the atlas; ``mirrored``: whether it is mirrored.
     """
     pixels = analysis.radiograph.pixels
@@ -124,10 +135,18 @@ def pictures(reader: BoneAgeReader, analysis: Analysis) -> dict[str, Any]:
         "mirrored": mirrored,
         "radiograph": data_url(channels),
         "crops": {
-            region: {"count": len(cut.pixels), "image": data_url(np.hstack(list(cut.pixels)))}
-            for region, cut in crops.items()
+            region: {"count": len(cut.pixels), "image": data_url(sheet(cut.pixels))} for region, cut in crops.items()
         },
     }
+
+
+def sheet(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Crops (C, h, w) as one image, in rows of :data:`IN_A_ROW`."""
+    rows = -(-len(crops) // IN_A_ROW)
+    columns = min(len(crops), IN_A_ROW)
+    empty = np.zeros((rows * columns - len(crops), *crops.shape[1:]), np.uint8)
+    filled = np.concatenate([crops, empty]).reshape(rows, columns, *crops.shape[1:])
+    return np.concatenate([np.hstack(list(row)) for row in filled])
 
 
 def data_url(image: NDArray[np.uint8]) -> str:

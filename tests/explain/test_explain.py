@@ -101,6 +101,19 @@ def test_other_weights_give_other_maps(
         assert not likeness > 0.6, name  # NaN where the shuffled network gives one age everywhere
 
 
+def test_other_weights_give_other_parts(reader: br.BoneAgeReader, shuffled: br.BoneAgeReader) -> None:
+    # A young child: what shuffled networks say of any hand is near the mean of all ages.
+    young = reader.analyse(EXAMPLES / "boy-4y.png")
+    age = reader.read(young, "M")
+    tables = [
+        METHODS["parts"](one, young, replace(age, readings=one.readings(young, "M")), "M").table
+        for one in (reader, shuffled)
+    ]
+    for column in ("age", "without"):
+        before, after = ([row[column] for row in table.values()] for table in tables)
+        assert np.abs(np.subtract(after, before)).min() > 12, column
+
+
 def test_hiding_the_background_moves_the_age_less_than_hiding_the_hand(
     reader: br.BoneAgeReader, analysis: Analysis, found: dict[str, Explanation]
 ) -> None:

@@ -1,7 +1,8 @@
 """What makes each method of the literature that method."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from boneage_roi.configs.schema import RegionConfig, RoundConfig, TrainConfig
 from boneage_roi.detection.contour import Contour
 from boneage_roi.detection.template import Template
 from boneage_roi.errors import InputError
+from boneage_roi.explain import METHODS
 from boneage_roi.imaging.steps import STEPS, apply_steps
 from boneage_roi.learning.backbones import fill_from_file, google_network
 from boneage_roi.learning.losses import class_weights, nearest_class, weighted_mean
@@ -24,9 +26,10 @@ from boneage_roi.regional_models.networks.bonet import BoNet, Deformation
 from boneage_roi.regional_models.networks.heads import AgeRegression
 from boneage_roi.regional_models.networks.plain import PlainCNN
 from boneage_roi.regional_models.networks.tj_net import TJNet
-from boneage_roi.regional_models.train import HandWeights, RegionTraining
+from boneage_roi.regional_models.runtime import RegionReader
+from boneage_roi.regional_models.train import HandWeights, RegionTraining, export_region
 from boneage_roi.runs import plan
-from boneage_roi.values import AgeGrid, Analysis, HandFrame, HandMask
+from boneage_roi.values import AgeGrid, Analysis, BoneAge, HandFrame, HandMask
 from tests.bundles import EXAMPLES, needs_bundle
 
 QUARTERS = AgeGrid(77, 3.0)
@@ -322,6 +325,24 @@ def test_attention_and_contour_draw_boxes_where_nobody_annotated() -> None:
     masked = apply_steps(analysis.frame, analysis.mask, ["mask"])
     boxes = Contour(("carpal", "radius-ulna", "phalanx"), threshold=False)(masked)
     assert [box.region for box in boxes] == ["carpal", "radius-ulna", "phalanx", "phalanx"]
+
+
+@needs_bundle
+def test_other_weights_give_another_class_activation(tmp_path: Path) -> None:
+    analysis: Analysis = br.load(tta=False).analyse(EXAMPLES / "girl-10y.png")
+    age = BoneAge(120, 110, 130, "F", (), "toy")
+    maps = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        settings = RegionConfig(size=(64, 64), network="tj-net", sex_loss_weight=1, options={"width": 8})
+        path = tmp_path / f"{seed}.onnx"
+        export_region(build_network(settings, QUARTERS), "hand", settings, path)
+        network = RegionReader(path, "hand", size=(64, 64), margin=0.0, grid=QUARTERS)
+        reader = cast(br.BoneAgeReader, SimpleNamespace(readers={"hand": network}))
+        maps.append(METHODS["class-activation"](reader, analysis, age, "F").maps["hand"])
+    assert maps[0].shape == analysis.frame.pixels.shape
+    both = ~np.isnan(maps[0]) & ~np.isnan(maps[1])
+    assert not np.corrcoef(maps[0][both], maps[1][both])[0, 1] > 0.6
 
 
 @needs_bundle

@@ -67,6 +67,8 @@ def test_every_bone_has_a_place() -> None:
     assert len(record["plates"]) == 22  # sixteen growth plates, five digits, the carpal block
     assert (record["plates"]["MCP2"], record["plates"]["ulna"], record["plates"]["MCP3"]) == (151.23, 90, None)
     assert (row["plate_mcp2"], row["plate_mcp3"], row["plates_far"]) == (151.23, "", "ulna")
+    assert (record["plates_spread"]["MCP2"], record["plates_spread"]["MCP3"]) == (9, None)
+    assert (row["plate_mcp2_spread"], row["plate_mcp3_spread"]) == (9, "")
     assert set(result_record(OUTCOMES["error"], REGIONS)["plates"].values()) == {None}
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import string
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.inputs import Item
 from boneage_roi.quality.gate import WORDINGS
+from boneage_roi.values import BoneReading, RegionBox
 from tests.bundles import write_toy_bundle
 from tests.outputs.studies import outcome, study
 
@@ -138,6 +140,24 @@ def test_the_pdf_is_one_page_with_the_same_words(tmp_path: Path, bundle: Bundle,
     assert words("research").split()[-1] in said
     assert f"({words.number(150)}" in said or f"\uff08{words.number(150)}" in said
     assert f'lang="{language}"' in (folder / "hand.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_bone_is_told_with_its_spread_and_framed_where_it_is_far(
+    tmp_path: Path, bundle: Bundle, language: str
+) -> None:
+    study(tmp_path / "hand.dcm")
+    one = outcome(tmp_path / "hand.dcm")
+    box = RegionBox("epiphysis", (100, 100, 140, 140), 0.9)
+    bones = (BoneReading("MCP2", box, 151.4, 14.6), BoneReading("ulna", box, 90, 21, far=True))
+    assert one.bone_age is not None
+    folder = reported(tmp_path, [replace(one, bone_age=replace(one.bone_age, bones=bones))], bundle, language=language)
+    words, page = Words(language), (folder / "hand.html").read_text(encoding="utf-8")
+    for text in (Text(folder / "hand.html").text, pdf_text(folder / "hand.pdf")):
+        assert "MCP2 151 (15)" in text
+        assert f"{words.bone('ulna')} 90 (21)" in text
+    assert page.count('<div class="far">') == 1
+    assert f'<div class="far"><dt>{words.bone("ulna")}</dt>' in page
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path: Path, bundle: Bundle) -> None:

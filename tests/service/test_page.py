@@ -124,13 +124,27 @@ def test_a_plate_shows_its_own_crop_age_and_distribution(page: Page) -> None:
     page.check("#layers input[value=plates]")
     assert page.locator("#overlay .plate").count() == 22
     shown = {}
-    for name in ("MCP3", "PIP3"):
+    for name in ("MCP3", "PIP3", "IP1"):
         page.locator(f"#overlay .plate[aria-label^={name}]").focus()
         page.keyboard.press("Enter")
         page.wait_for_function("name => document.querySelector('#region h3').innerText == name", arg=name)
         assert page.locator("#region svg.chart").count() == 1
         shown[name] = (page.get_attribute("#region .crop", "src"), page.inner_text("#region p"))
-    assert len(set(shown.values())) == 2
+    assert len(set(shown.values())) == 3
+    assert all("10 y" in said or "9 y" in said or "11 y" in said for _, said in shown.values())
+
+
+def test_a_plate_that_is_too_uncertain_alone_says_so(page: Page) -> None:
+    def unsure(route: Any) -> None:
+        answer = route.fetch()
+        content = answer.json()
+        (bone,) = (bone for bone in content["bones"] if bone["name"] == "IP1")
+        bone |= {"months": None, "spread": None}
+        del bone["distribution"]
+        route.fulfill(response=answer, json=content)
+
+    page.route("**/v1/readings", unsure)
+    read_girl(page)
     page.click("[data-region=epiphysis]")
     page.click("[data-bone=IP1]")
     assert "too uncertain" in page.inner_text("#region")
@@ -176,6 +190,32 @@ def test_a_box_that_is_dragged_is_read_again(page: Page) -> None:
     )
     others = page.inner_text("tr:has([data-region=phalanx])")
     assert "10 y 1 m" in others
+
+
+def test_every_flag_and_reason_is_in_plain_words_with_what_to_do(page: Page) -> None:
+    from boneage_roi.quality.gate import WORDINGS
+
+    said = [reason.format(3, limit=3) for _, reason in WORDINGS.values()]
+    said += ["sex unknown: 86 months if female, 109 if male", "carpal not found", "inverted", "no hand found"]
+    said += ["chronological age of 10.5 months: is it in years?", "looks 1.25 times too wide: aspect ratio restored"]
+    said += [
+        "skeletally mature: 187.7 months (15 y 8 m) or more",
+        "none of the regions that the bundle reads was found",
+    ]
+    code = """said => import('/static/flags.js').then(flags => said.map(one => {
+        const told = flags.explainFlag(one);
+        return [told.what, told.todo];
+    }))"""
+    for language in ("en", "ko"):
+        page.select_option("#language", language)
+        page.wait_for_selector(f"html[lang={language}]")
+        for text, (what, todo) in zip(said, page.evaluate(code, said), strict=True):
+            assert what != text or language == "en", text
+            assert todo, text
+            assert "flag." not in what + todo, text
+        unknown = page.evaluate(code, ["something new"])[0]
+        assert unknown[0] == "something new"
+        assert unknown[1] not in [todo for _, todo in page.evaluate(code, said)]
 
 
 def test_many_images_and_one_that_is_none(page: Page) -> None:

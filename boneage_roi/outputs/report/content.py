@@ -91,6 +91,7 @@ class Page:
         head: (label, value) pairs.
         sections: (heading, sentences) pairs; the first sentence of ``impression`` is the determination.
         columns, rows: the table of regions.
+        bones_title, bones: what each bone says alone, (name, months with spread, whether it is far from the others).
         curve: None without a chronological age and sex; ``curve_caption`` then says why.
     """
 
@@ -102,6 +103,8 @@ class Page:
     table_title: str
     columns: tuple[str, ...]
     rows: tuple[RegionRow, ...]
+    bones_title: str
+    bones: tuple[tuple[str, str, bool], ...]
     curve: Curve | None
     curve_title: str
     curve_caption: str
@@ -170,6 +173,8 @@ def page_of(study: Study, bundle: Bundle, words: Words) -> Page:
         table_title=words("regions"),
         columns=tuple(words(key) for key in ("region", "column.age", "column.months", "column.spread", "column.fused")),
         rows=tuple(_rows(study, words)),
+        bones_title=words("bones"),
+        bones=tuple(_alone(finding, words)),
         curve=curve,
         curve_title=words("curve"),
         curve_caption=banded if reason is None else words("curve.none", reason=_why(reason, words)),
@@ -183,7 +188,7 @@ def _bones(study: Study, words: Words) -> str:
     caption = words("picture.bones")
     if not study.unread:
         return caption
-    return f"{caption}. {words('picture.bones.unread', names=', '.join(study.unread))}"
+    return f"{caption}. {words('picture.bones.unread', names=', '.join(map(words.bone, study.unread)))}"
 
 
 def _neighbours(shown: Neighbours, words: Words) -> str:
@@ -298,6 +303,11 @@ def _rows(study: Study, words: Words) -> Iterator[RegionRow]:
         months = reading.expected_age
         away = words.number(months - study.finding.bone_age.months, signed=True)
         yield RegionRow(colour, (name, words.age(months), words.number(months), words.number(reading.spread), away))
+
+
+def _alone(finding: Finding, words: Words) -> Iterator[tuple[str, str, bool]]:
+    for bone in finding.bone_age.bones:
+        yield words.bone(bone.name), f"{words.number(bone.months, 0)} ({words.number(bone.spread, 0)})", bone.far
 
 
 def _foot(finding: Finding, bundle: Bundle, words: Words) -> Iterator[str]:

@@ -24,6 +24,9 @@ p { margin: 0 0 .3rem; }
 dl { display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; margin: .6rem 0 0; }
 dl div { display: flex; gap: .4rem; }
 dt { color: #4a5663; } dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
+.bones { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 0 .6rem;
+  font-size: .8125rem; }
+.bones dd { font-weight: 400; } .bones .far { outline: 1.5px solid #16202b; outline-offset: 1px; }
 .research { font-weight: 600; margin: .2rem 0 0; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%%), 1fr)); gap: 1.2rem; }
 .pictures { display: flex; flex-wrap: wrap; gap: 0 1.2rem; } .pictures figure { flex: 1 1 14rem; }
@@ -79,7 +82,7 @@ def _body(page: Page) -> Iterator[str]:
             marked = ' class="determination"' if place == 3 and order == 0 else ""
             yield f"<p{marked}>{escape(sentence)}</p>"
     yield f"\n</div><div>{_figure(page.pictures[0])}</div></div>\n"
-    yield f'<div class="columns"><div>{_table(page)}</div><div>{_curve(page)}</div></div>\n'
+    yield f'<div class="columns"><div>{_table(page)}{_bones(page)}</div><div>{_curve(page)}</div></div>\n'
     if len(page.pictures) > 1:
         yield f'<div class="pictures">{"".join(map(_figure, page.pictures[1:]))}</div>\n'
     yield f"<footer>{''.join(f'<p>{escape(line)}</p>' for line in page.foot)}</footer>\n"
@@ -104,6 +107,16 @@ def _table(page: Page) -> str:
     head = f"<caption>{escape(page.table_title)}</caption><thead><tr>{heads}</tr></thead>"
     table = f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(page.table_title)}">{table}</div>'
+
+
+def _bones(page: Page) -> str:
+    if not page.bones:
+        return ""
+    items = []
+    for name, said, far in page.bones:
+        mark = ' class="far"' if far else ""
+        items.append(f"<div{mark}><dt>{escape(name)}</dt><dd>{escape(said)}</dd></div>")
+    return f'<h2>{escape(page.bones_title)}</h2><dl class="bones">{"".join(items)}</dl>'
 
 
 def _curve(page: Page) -> str:

@@ -31,6 +31,11 @@ WIDTH, HEIGHT = A4
 SIZES = (9.0, 8.5, 8.0, 7.5, 7.0)
 """Of text, points: the largest with which all fits on the page is taken."""
 
+NARROW = str.maketrans({"\uff08": " (", "\uff09": ")", "\uff0c": ", ", "\uff1a": ": ", "\uff1b": "; "})
+
+BONES_ACROSS = 4
+"""Columns of bones."""
+
 ENOUGH = 56 * mm
 """Height of the pictures at the foot, where the page's width allows it."""
 
@@ -81,7 +86,10 @@ def _draw(canvas: Canvas, page: Page, styles: Styles, enough: float) -> bool:
     y -= max(said.height, shown) + 4 * mm
 
     half = (inner - GAP) / 2
-    table = _stack([Paragraph(_safe(page.table_title), styles.heading), _table(page, styles, half)], half)
+    tables = [Paragraph(_safe(page.table_title), styles.heading), _table(page, styles, half)]
+    if page.bones:
+        tables += [Paragraph(_safe(page.bones_title), styles.heading), _bones(page, styles, half)]
+    table = _stack(tables, half)
     table.draw(canvas, MARGIN, y)
     drawn = _curve(canvas, page, styles, MARGIN + half + GAP, y, half)
     y -= max(table.height, drawn) + 4 * mm
@@ -190,6 +198,27 @@ def _table(page: Page, styles: Styles, width: float) -> Table:
         style.append(("BOX", (0, line), (0, line), 0.4, INK))
     table.setStyle(style)
     return table
+
+
+def _bones(page: Page, styles: Styles, width: float) -> Table:
+    """What each bone says alone, in columns; a frame around those that are far from the others."""
+    style = ParagraphStyle("bones", styles.small, textColor=INK)
+    rows = -(-len(page.bones) // BONES_ACROSS)
+    cells: list[list[Any]] = [[""] * BONES_ACROSS for _ in range(rows)]
+    look: list[tuple[Any, ...]] = [
+        ("FONTSIZE", (0, 0), (-1, -1), 1),  # of empty cells
+        ("LEADING", (0, 0), (-1, -1), 1),
+        ("LEFTPADDING", (0, 0), (-1, -1), 2),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+        ("TOPPADDING", (0, 0), (-1, -1), 0.5),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+    ]
+    for place, (name, said, far) in enumerate(page.bones):
+        column, row = divmod(place, rows)
+        cells[row][column] = Paragraph(f'<font color="#3c4753">{_safe(name)}</font> {_safe(said)}', style)
+        if far:
+            look.append(("BOX", (column, row), (column, row), 0.8, INK))
+    return Table(cells, [width / BONES_ACROSS] * BONES_ACROSS, style=look)
 
 
 def _picture(
@@ -333,7 +362,11 @@ def _register() -> None:
 
 
 def _safe(text: str) -> str:
-    """Text for a paragraph: markup escaped, and letters that the fonts lack set in others."""
+    """Text for a paragraph: markup escaped, and letters that the fonts lack set in others.
+
+    Brackets and commas are narrow ones: reportlab leaves wide ones at the wrong end of a line.
+    """
+    text = text.translate(NARROW).rstrip()
     known = pdfmetrics.getFont(REGULAR).face.charToGlyph
     if all(ord(letter) in known for letter in text):
         return escape(text, quote=False)

@@ -67,6 +67,16 @@ class Words:
         years, rest = divmod(round(months), 12)
         return self("age.words", y=years, m=rest)
 
+    def bone(self, name: str) -> str:
+        """A bone's name; growth plates of digits keep theirs.
+
+        >>> Words("de").bone("digit2"), Words("de").bone("MCP2")
+        ('Finger 2', 'MCP2')
+        """
+        if name.startswith("digit"):
+            return self("bone.digit", n=name.removeprefix("digit"))
+        return self._messages.get(f"bone.{name}", name)
+
     def flag(self, text: str) -> str:
         """A quality flag; one that has no translation stays as it is."""
         for pattern, key in _FLAGS:
