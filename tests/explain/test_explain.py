@@ -110,8 +110,8 @@ def test_other_weights_give_other_parts(reader: br.BoneAgeReader, shuffled: br.B
         for one in (reader, shuffled)
     ]
     for column in ("age", "without"):
-        before, after = ([row[column] for row in table.values()] for table in tables)
-        assert np.abs(np.subtract(after, before)).min() > 12, column
+        before, after = (np.array([row[column] for row in table.values()], float) for table in tables)
+        assert np.abs(after - before).min() > 12, column
 
 
 def test_hiding_the_background_moves_the_age_less_than_hiding_the_hand(
