@@ -42,7 +42,7 @@ def read_dicom(data: bytes) -> Radiograph:
     return Radiograph(
         stretch(pixels),
         sex=_sex(header),
-        chronological_age=_age(header),
+        chronological_age=header_age(header),
         laterality=_laterality(header),
         pixel_spacing=spacing,
         birth_date=_date(header, "PatientBirthDate"),
@@ -124,7 +124,7 @@ def _laterality(header: Dataset) -> Laterality | None:
     return cast(Laterality, value) if value in ("L", "R") else None
 
 
-def _age(header: Dataset) -> float | None:
+def header_age(header: Dataset) -> float | None:
     """Months of age at the study: PatientAge, made finer by the dates where the two agree.
 
     De-identified files often keep the age and carry a made-up birth date.

@@ -65,6 +65,30 @@ def radiograph(path: Path, number: int, picture: str = "girl-10y.png", **changes
     return path
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, None),
+        ({"Modality": "DX", "BodyPartExamined": ""}, None),
+        ({"BodyPartExamined": "LEFT WRIST"}, None),
+        ({"Modality": "MR"}, "another modality"),
+        ({"BodyPartExamined": "CHEST"}, "another body part"),
+        ({"PatientAge": "019Y", "PatientBirthDate": ""}, None),
+        ({"PatientAge": "034Y", "PatientBirthDate": ""}, "an adult"),
+        ({"PatientBirthDate": "19800101"}, "an adult"),
+        ({"PatientAge": "009Y", "PatientBirthDate": "19000101"}, None),  # made up, as de-identified files have it
+        ({"PatientBirthDate": ""}, None),
+    ],
+)
+def test_what_is_no_child_s_hand_is_left(tmp_path: Path, changes: dict[str, str], why: str | None) -> None:
+    from pydicom import dcmread
+
+    from boneage_roi.service.node.receive import Rules
+
+    header = dcmread(radiograph(tmp_path / "hand.dcm", 1, **changes), stop_before_pixels=True)
+    assert Rules.of(None, None).refuse(header) == why
+
+
 class Node:
     """``boneage-roi listen`` as a program of its own."""
 

@@ -11,8 +11,8 @@ from pydicom import Dataset
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from boneage_roi.ages import parse_age
 from boneage_roi.errors import InputError
+from boneage_roi.imaging.dicom import header_age
 from boneage_roi.service.node.queue import Queue
 
 log = logging.getLogger("boneage_roi.node")
@@ -59,12 +59,8 @@ class Rules:
         part = str(header.get("BodyPartExamined", "") or "").upper()
         if part and not any(wanted in part for wanted in self.body_parts):
             return "another body part"
-        try:
-            if parse_age(str(header.get("PatientAge", "") or "")) > OLDEST:
-                return "an adult"
-        except InputError:
-            pass  # no age, or none that can be read
-        return None
+        age = header_age(header)
+        return "an adult" if age is not None and age > OLDEST else None
 
 
 @dataclass(frozen=True)
