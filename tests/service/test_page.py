@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.bundles import EXAMPLES
 from tests.service.conftest import Running
@@ -243,6 +244,24 @@ def test_the_sex_is_corrected(page: Page) -> None:
     page.click("#again")
     page.wait_for_function("() => document.querySelector('#flags').innerText == ''")
     assert "male" in page.inner_text("#numbers")
+
+
+def test_a_lying_image_is_turned_and_a_height_gives_the_adult_height(page: Page, tmp_path: Path) -> None:
+    lying = tmp_path / "lying.png"
+    with Image.open(EXAMPLES / "girl-10y.png") as upright:
+        upright.transpose(Image.Transpose.ROTATE_90).save(lying)  # anticlockwise
+    page.check("input[name=sex][value=F]")
+    page.fill("#age", "10y4m")
+    page.fill("#height", "140")
+    drop(page, lying)
+    page.wait_for_selector("#list .state:not(:empty)")
+    page.wait_for_function("() => !document.querySelector('#list progress')")
+    if page.locator("#correct[open]").count() == 0:
+        page.click("#correct summary")
+    page.select_option("#c-turn", "90")
+    page.click("#again")
+    page.wait_for_function("() => document.querySelector('#numbers')?.innerText.includes('10 y 1 m')")
+    assert re.search(r"Predicted adult height\s+1[56]\d\.\d cm", page.inner_text("#numbers"))
 
 
 def test_window_zoom_and_keys(page: Page) -> None:
