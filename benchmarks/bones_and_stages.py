@@ -78,8 +78,8 @@ def print_outliers(table: pd.DataFrame, manifest: Path, reader: BoneAgeReader) -
     print(
         f"Of {len(table):,} `test` hands {len(rows)} have one or more. With these left out of the fused age, the mean"
     )
-    print(f"absolute error of all hands is {errors[1]:.3f} months instead of {errors[0]:.3f}, a difference of")
-    print(f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}).\n")
+    print(f"absolute error of all hands is {errors[1]:.3f} months instead of {errors[0]:.3f}, a difference")
+    print(f"of {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}).\n")
 
 
 def print_stages(table: pd.DataFrame) -> None:
