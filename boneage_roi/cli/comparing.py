@@ -17,7 +17,10 @@ from boneage_roi.cli.prediction import BundleOption, LimitOption, SeedOption, Tt
 )
 def compare(
     systems: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Folders of runs or bundles; default is the shipped bundle.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Folders of runs or bundles; default is the shipped bundle.", parser=given_path
+        ),
     ],
     manifest: Annotated[
         Path | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from boneage_roi.cli.common import app, examples, fail
+from boneage_roi.cli.common import app, examples, fail, given_path
 from boneage_roi.cli.prediction import BundleOption, ProviderOption
 from boneage_roi.cli.service import BodyPartOption, ModalityOption, QuietOption, ThreadsOption
 from boneage_roi.errors import InputError
@@ -36,7 +36,10 @@ def dicomweb(
         typer.Option(envvar="BONEAGE_ARCHIVE_TOKEN", show_envvar=True, help="Bearer token for the archive."),
     ] = None,
     queue: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the queue; what was fetched is there until it is sent.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder of the queue; what was fetched is there until it is sent.", parser=given_path
+        ),
     ] = Path("boneage-queue"),
     quiet: QuietOption = 10.0,
     modality: ModalityOption = None,

@@ -358,10 +358,9 @@ def _items(inputs: "Sequence[str | Path]", recursive: bool = False) -> "list[Ite
 def _outputs(command: str, inputs: "Sequence[str | Path]", items: "Sequence[Item]", overwrite: bool) -> "OutputFiles":
     """What the command may write: neither its images nor the tables that list them."""
     from boneage_roi.outputs.files import OutputFiles
-    from boneage_roi.pipeline.inputs import FOLDER_MANIFEST
+    from boneage_roi.pipeline.inputs import input_files
 
-    manifests = [path / FOLDER_MANIFEST for path in map(Path, inputs) if path.is_dir()]
-    return OutputFiles(command, [*inputs, *manifests, *(item.path for item in items)], overwrite=overwrite)
+    return OutputFiles(command, input_files(inputs, items), overwrite=overwrite)
 
 
 def _reader(bundle: Path | None, *, tta: bool = True, aspect: str = "auto", provider: str = "cpu") -> "BoneAgeReader":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from boneage_roi.cli.common import app, examples
+from boneage_roi.cli.common import app, examples, given_path
 from boneage_roi.cli.prediction import BundleOption, ProviderOption
 from boneage_roi.errors import InputError
 
@@ -56,7 +56,7 @@ def serve(
 
     from boneage_roi.pipeline.reader import BoneAgeReader
     from boneage_roi.service.app import create_app
-    from boneage_roi.service.server import make_server
+    from boneage_roi.service.server import listening, make_server
     from boneage_roi.service.settings import Settings
 
     if token is not None and len(token) < 8:
@@ -73,11 +73,12 @@ def serve(
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     reader = BoneAgeReader(bundle, threads=settings.network_threads, provider=provider)
+    listener = listening(host, port)
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{port}  (Ctrl-C ends it)", flush=True)
     if token is None and host not in ("127.0.0.1", "::1", "localhost"):
         print("no --token: everyone who reaches this address can use it", flush=True)
-    make_server(create_app(reader, settings), settings).run()
+    make_server(create_app(reader, settings), settings).run([listener])
 
 
 @app.command(
@@ -92,7 +93,10 @@ def listen(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 11112,
     queue: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the queue; what was taken in is there until it is sent.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder of the queue; what was taken in is there until it is sent.", parser=given_path
+        ),
     ] = Path("boneage-queue"),
     quiet: QuietOption = 10.0,
     accept_from: Annotated[
@@ -101,10 +105,15 @@ def listen(
     modality: ModalityOption = None,
     body_part: BodyPartOption = None,
     associations: Annotated[int, typer.Option(min=1, max=1000, help="Associations at a time.")] = 10,
-    tls_certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate; turns TLS on.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Key of the certificate.")] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate; turns TLS on.", parser=given_path)
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Key of the certificate.", parser=given_path)
+    ] = None,
     tls_authority: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Who must have signed the others' certificates.")
+        Path | None,
+        typer.Option(metavar="PEM", help="Who must have signed the others' certificates.", parser=given_path),
     ] = None,
     threads: ThreadsOption = None,
     provider: ProviderOption = "cpu",

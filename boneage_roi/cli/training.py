@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boneage_roi.cli.common import app, examples, interruptible
+from boneage_roi.cli.common import app, examples, given_path, interruptible
 from boneage_roi.errors import InputError
 from boneage_roi.regions import REGIONS, find_region
 
@@ -27,7 +27,9 @@ TRAIN_PACKAGES = (
 
 Retrain = Annotated[bool, typer.Option("--retrain", help="Throw away what this stage made, and train it anew.")]
 RetrainStale = Annotated[bool, typer.Option("--retrain", help="Train anew what no longer fits settings and data.")]
-RunOption = Annotated[Path, typer.Option("--run", metavar="RUN", help="Work folder of the training run.")]
+RunOption = Annotated[
+    Path, typer.Option("--run", metavar="RUN", help="Work folder of the training run.", parser=given_path)
+]
 PresetOption = Annotated[str, typer.Option(metavar="NAME|FILE.yaml", help="Settings of a new run.")]
 SizeOption = Annotated[
     str | None, typer.Option(metavar="full|small", help="Size of the preset; full is the default.", show_default=False)
@@ -37,7 +39,12 @@ ReuseOption = Annotated[
     typer.Option(metavar="RUN", help="Take stages that fit from this run of the same data.", show_default=False),
 ]
 Dataset = Annotated[
-    Path, typer.Argument(help="A manifest CSV, or a folder in RSNA's layout; annotations beside it are used.")
+    Path,
+    typer.Argument(
+        metavar="DATASET",
+        help="A manifest CSV, or a folder in RSNA's layout; annotations beside it are used.",
+        parser=given_path,
+    ),
 ]
 DevicesOption = Annotated[
     int, typer.Option(min=1, help="GPUs of this machine to train on at once; without a GPU, processes.")
@@ -71,9 +78,10 @@ def prepare(
 
 @app.command(epilog=examples("demo my-demo", "train my-demo/hands.csv --run runs/demo --preset demo"))
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the data set.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the data set.", parser=given_path)],
     examples_folder: Annotated[
-        Path, typer.Option("--examples", metavar="DIR", help="The folder `examples` of the repository.")
+        Path,
+        typer.Option("--examples", metavar="DIR", help="The folder `examples` of the repository.", parser=given_path),
     ] = Path("examples"),
     copies: Annotated[int, typer.Option(min=1, max=100, help="Changed copies of each example hand.")] = 6,
 ) -> None:
@@ -189,7 +197,9 @@ def train(
 
 
 @app.command(epilog=examples("export runs/default"))
-def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a finished training.")]) -> None:
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a finished training.", parser=given_path)],
+) -> None:
     """Write the bundle of a finished training run and check it."""
     with _training(run) as (opened, progress):
         from boneage_roi.runs.plan import trained_stages
@@ -203,7 +213,9 @@ def export(run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder 
 
 @app.command(epilog=examples("adopt runs/old"))
 def adopt(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a training by version 0.1.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Work folder of a training by version 0.1.", parser=given_path)
+    ],
 ) -> None:
     """Go on with a run of version 0.1: its finished stages count as made with its settings and data of today."""
     from boneage_roi.runs.run import Run
@@ -216,7 +228,7 @@ def adopt(
 
 @app.command(epilog=examples("clean runs/default --dry-run", "clean runs/default --yes"))
 def clean(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a training.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Work folder of a training.", parser=given_path)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be taken away, and leave it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:

@@ -4,10 +4,14 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from boneage_roi.outputs.files import GrowingFile, OutputFiles
 from boneage_roi.outputs.records import result_columns, result_row
 from boneage_roi.pipeline.batch import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -32,6 +36,11 @@ def csv_text(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> st
 def csv_header(columns: Sequence[str]) -> str:
     """The first line of a CSV file."""
     return csv_text([dict(zip(columns, columns, strict=True))], columns)
+
+
+def frame_csv(table: "pd.DataFrame", float_format: str | None = None) -> str:
+    """A table as the text of a CSV file; an empty cell for what is missing."""
+    return table.map(plain_cell).rename(columns=plain_cell).to_csv(index=False, float_format=float_format)
 
 
 class CsvSink:

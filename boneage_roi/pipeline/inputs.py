@@ -66,6 +66,13 @@ def list_inputs(inputs: Iterable[str | Path] | str | Path, *, recursive: bool = 
     return [item for given in inputs for item in _items(given, recursive)]
 
 
+def input_files(inputs: Iterable[str | Path] | str | Path, items: Iterable[Item]) -> list[str | Path]:
+    """What must stay as it is when results are written: the inputs, the tables that list images, and the images."""
+    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    manifests = [path / FOLDER_MANIFEST for path in map(Path, given) if path.is_dir()]
+    return [*given, *manifests, *(item.path for item in items)]
+
+
 def filler(
     *,
     sex: str | None = None,

@@ -1,8 +1,10 @@
 """Several systems on the same hands, side by side: runs, bundles, one's own method and those of the literature."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.metrics import AGE_BANDS, age_band, error_statistics, paired_difference
 from boneage_roi.onnx_check import parameters
+from boneage_roi.outputs.csv import frame_csv
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, Bundle
 from boneage_roi.pipeline.inputs import read_table
@@ -34,11 +37,13 @@ class System:
 
     Attributes:
         name: of its bundle; with the folder's name where two bundles have the same.
+        place: name of the folder of its report, whatever the bundle calls itself.
         bundle: its bundle.
         run: the training that made it, where that is known.
     """
 
     name: str
+    place: str
     bundle: Bundle
     run: Run | None = None
 
@@ -102,7 +107,7 @@ def compare(
     for system in opened:
         _refuse_learnt(system, table, split)
     folder = None if output is None else Path(output)
-    outputs = OutputFiles("compare", [table], overwrite=overwrite)
+    outputs = OutputFiles("compare", [table, *read_table(table)["path"]], overwrite=overwrite)
     if folder is not None:
         for name in FILES:
             outputs.claim(folder / name)
@@ -111,7 +116,7 @@ def compare(
             table,
             system.bundle,
             split=split,
-            output=None if folder is None else folder / system.name,
+            output=None if folder is None else folder / system.place,
             limit=limit,
             seed=seed,
             worst=0,
@@ -143,8 +148,14 @@ def _open(systems: Sequence[str | Path]) -> list[System]:
             name = f"{name} ({folder.name})"
         if any(name == other.name for other in opened):
             raise InputError(f"{folder}: given twice, or another folder of this name has a bundle of the same name")
-        opened.append(System(name, bundle, run))
+        opened.append(System(name, _place(name, [other.place for other in opened]), bundle, run))
     return opened
+
+
+def _place(name: str, taken: Sequence[str]) -> str:
+    """A folder's name for what a bundle calls itself, which may be a path."""
+    plain = re.sub(r"[^A-Za-z0-9._() -]+", "_", name).strip(". ")[:100] or "system"
+    return next(place for place in chain([plain], (f"{plain} {number}" for number in count(2))) if place not in taken)
 
 
 def _hands(systems: Sequence[System], manifest: str | Path | None) -> Path:
@@ -228,7 +239,7 @@ def _milliseconds(system: System, seen: pd.DataFrame, tta: bool) -> float:
 def _write(comparison: Comparison, folder: Path, outputs: OutputFiles) -> None:
     from boneage_roi.reports.plots import draw_comparison
 
-    outputs.write(folder / FILES[0], comparison.table.to_csv(index=False, float_format="%.5g"))
+    outputs.write(folder / FILES[0], frame_csv(comparison.table, "%.5g"))
     outputs.write(folder / FILES[1], markdown(comparison.table))
     outputs.write(folder / FILES[2], draw_comparison(comparison.table))
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from boneage_roi.datasets.tables import read_parquet_table, read_text_table
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.outputs.records import measure_column
@@ -131,10 +132,8 @@ def _read(table: pd.DataFrame | str | Path) -> pd.DataFrame:
 def _read_file(path: Path) -> pd.DataFrame:
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"{path}: give a .csv or .parquet that `boneage-roi predict --output` wrote")
-    try:
-        return pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from None
+    table, separator = (read_text_table if path.suffix.lower() == ".csv" else read_parquet_table)(path)
+    return table if separator == "," else table.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
 
 
 def _compare(now: pd.DataFrame, before: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:

@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from boneage_roi.errors import InputError
+from boneage_roi.outputs.csv import frame_csv
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.batch import Outcome, predict_files
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.inputs import input_files, list_inputs
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.quality.measures import disagreement
@@ -70,8 +71,9 @@ def select(
     """
     if count < 1:
         raise InputError(f"count {count}: choose one image at least")
+    inputs = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     items = list_inputs(inputs)
-    outputs = OutputFiles("select", [item.path for item in items], overwrite=overwrite)
+    outputs = OutputFiles("select", input_files(inputs, items), overwrite=overwrite)
     if output is not None:
         outputs.claim(Path(output))
     reader = BoneAgeReader(bundle, tta=tta)
@@ -99,7 +101,7 @@ def select(
         }
     )
     if output is not None:
-        outputs.write(Path(output), chosen.to_csv(index=False))
+        outputs.write(Path(output), frame_csv(chosen))
     return Selection(chosen, pd.DataFrame(failed, columns=["path", "message"]), len(items))
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import os
+import socket
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from boneage_roi.errors import InputError
 from boneage_roi.service.settings import Settings
 
 HEAD_SECONDS = 15.0
@@ -59,6 +62,20 @@ def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         log_level="warning",
     )
     return uvicorn.Server(config)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens, for the server's ``run``.
+
+    Raises:
+        InputError: the address is none of this machine, or something else listens there.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else "no such host"
+        raise InputError(f"{host}, port {port}: cannot listen ({reason}); choose another --host or --port") from None
 
 
 def _not_a_defect(record: logging.LogRecord) -> bool:

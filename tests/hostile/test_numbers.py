@@ -21,7 +21,7 @@ from boneage_roi.values import Analysis, BoneAge
 from tests.bundles import EXAMPLES, needs_bundle
 from tests.pipeline.test_batch import REGIONS, ToyPredictor, folder  # noqa: F401  a fixture
 
-NETWORKS = ("segmenter", "detector", "regions/hand", "regions/epiphysis", "rb_fcl", "fusion")
+NETWORKS = ("segmenter", "aspect", "detector", "regions/hand", "regions/epiphysis", "rb_fcl", "fusion")
 
 
 def spoil(bundle: Path, network: str, number: float) -> None:

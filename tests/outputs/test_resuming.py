@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,10 @@ from boneage_roi.pipeline.inputs import Item
 from boneage_roi.pipeline.shards import parse_shard, take_share
 from boneage_roi.values import BoneAge
 
-ENDINGS = (".csv", ".jsonl", ".parquet")
+PARQUET = pytest.param(
+    ".parquet", marks=pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs the extra `archive`")
+)
+ENDINGS = (".csv", ".jsonl", PARQUET)
 
 
 class Stopped(Exception):

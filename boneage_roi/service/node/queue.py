@@ -32,7 +32,7 @@ class Queue:
     """The queue in a folder, which it makes; nobody else may use the folder meanwhile.
 
     Raises:
-        InputError: it cannot be written, or another program uses it.
+        InputError: it cannot be written, another program uses it, or it holds what no queue put there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,9 +40,11 @@ class Queue:
         self._received, self._answers, self._done = (folder / name for name in ("received", "answers", "done"))
         self._failed = folder / "failed"
         with writing(folder):
-            for place in (self._received, self._answers, self._done, self._failed):
+            if folder.is_dir() and not self._done.is_dir() and any(folder.iterdir()):
+                raise InputError(f"{folder}: holds other files; give the queue a folder of its own")
+            for place in (self._done, self._received, self._answers, self._failed):
                 place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = (folder / "lock").open("w")
+            self._lock = (folder / "lock").open("a")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

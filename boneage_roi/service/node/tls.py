@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 
 from boneage_roi.errors import InputError
+from boneage_roi.imaging.files import check_file
 
 
 def contexts(
@@ -21,6 +22,8 @@ def contexts(
         if key is not None or authority is not None:
             raise InputError("--tls-key and --tls-authority need --tls-certificate")
         return None, None
+    for path in filter(None, (certificate, key, authority)):
+        check_file(path)
     try:
         server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
         client = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority)

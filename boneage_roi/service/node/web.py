@@ -55,7 +55,7 @@ class Archive:
             InputError: the address is none, or there is a user without a password.
         """
         parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or " " in self.url.strip():
             raise InputError(f"{self.url!r}: write the root of a DICOMweb service, such as https://pacs/dicom-web")
         if self.user is not None and self.password is None:
             raise InputError("a user needs a password")
