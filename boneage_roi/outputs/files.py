@@ -51,7 +51,7 @@ class OutputFiles:
         if is_special(path):
             return
         self.refuse_inputs(path)
-        place = next(place for place in path.absolute().parents if os.path.exists(place))  # noqa: PTH110  no error
+        place = next(place for place in path.parents if os.path.exists(place))  # noqa: PTH110  no error
         if not place.is_dir():
             raise InputError(f"{place}: is a file, and no folder to write to; choose another place")
         if not self.overwrite and os.path.lexists(path) and not self.made(path):

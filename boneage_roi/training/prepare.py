@@ -96,8 +96,10 @@ def refuse_foreign(run: Run, dataset: Path) -> None:
     """Do nothing when a run's folder is new, or one that ``prepare`` has made.
 
     Raises:
-        InputError: it is the folder of the data set, or holds files of a run's names that no run wrote.
+        InputError: it is a file, the folder of the data set, or holds files of a run's names that no run wrote.
     """
+    if run.path.exists() and not run.path.is_dir():
+        raise InputError(f"{run.path}: is a file; give the run a folder of its own")
     table = find_table(dataset).resolve()
     if run.path.resolve() == table.parent:
         raise InputError(f"{run.path}: the data set lies in this folder; give the run a folder of its own")

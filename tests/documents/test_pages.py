@@ -102,9 +102,12 @@ def test_one_file_and_one_dictionary_for_each_thing_to_add() -> None:
     )
     assert len(table) > 3
     for file, dictionary in table:
-        if "train" in file and find_spec("torch") is None:
-            continue
-        module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+        try:
+            module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("boneage_roi"):
+                raise
+            continue  # a package of an extra that is not installed
         assert isinstance(getattr(module, dictionary), dict), f"{file}: {dictionary}"
 
 

@@ -228,6 +228,7 @@ def test_a_wrong_share_is_refused(text: str) -> None:
 
 
 def test_a_share_of_nothing_is_a_table_without_rows(tmp_path: Path, items: list[Item]) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra `archive`")
     run(items[:1], tmp_path / "a.parquet", Engine(), shard="0/2")
     run(items[:1], tmp_path / "b.parquet", Engine(), shard="1/2")
     assert sorted(len(pd.read_parquet(tmp_path / name)) for name in ("a.parquet", "b.parquet")) == [0, 1]

@@ -214,6 +214,13 @@ def test_18_5_the_folder_of_the_data_set_is_no_run(dataset: Path) -> None:
     assert (dataset / "hands.csv").read_text() == before
 
 
+def test_18_5_a_file_is_no_run(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"note\.txt: is a file; give the run a folder of its own"):
+        prepare(dataset, Run(tmp_path / "note.txt"), CONFIG)
+    assert (tmp_path / "note.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["manifest.csv", "annotations/boxes.csv", "config.yaml", "bundle/x", "run.json"])
 def test_18_5_a_folder_with_foreign_files_is_no_run(dataset: Path, tmp_path: Path, name: str) -> None:
     file = tmp_path / "foreign" / name
