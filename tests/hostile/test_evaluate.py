@@ -1,12 +1,16 @@
 """An evaluation never takes an old age for a new image's, and never replaces what it is given."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import pytest
 
 from boneage_roi.errors import InputError
+from boneage_roi.pipeline.bundle import Bundle
+from boneage_roi.pipeline.manifest import BundleManifest
 from boneage_roi.reports import plots
 from boneage_roi.reports.evaluate import evaluate
 from tests.reports.test_evaluate import FakePredictor, manifest  # noqa: F401  a fixture
@@ -56,6 +60,29 @@ def test_18_1_another_version_of_the_package_reads_again(
     read_again(manifest, tmp_path / "out")
     monkeypatch.setattr("boneage_roi.pipeline.keys.__version__", "99")
     assert len(read_again(manifest, tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize("change", [{"tta": False}, {"aspect": "as-is"}, {"provider": "cuda"}], ids=str)
+def test_18_1_other_views_aspects_and_providers_read_again(
+    manifest: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+) -> None:
+    def opened(_: object, *, provider: str, **others: object) -> FakePredictor:
+        reader = FakePredictor(tmp_path / "bundle")
+        reader.bundle = Bundle(tmp_path / "bundle", cast(BundleManifest, SimpleNamespace(name="fake", aspect="some")))
+        reader.provider = provider
+        return reader
+
+    monkeypatch.setattr("boneage_roi.reports.evaluate.BoneAgeReader", opened)
+    evaluate(manifest, None, output=tmp_path / "out", worst=0)
+    FakePredictor.seen = []
+    evaluate(manifest, None, output=tmp_path / "out", worst=0)
+    assert FakePredictor.seen == ["60.png"]  # a failed hand gets another try
+    FakePredictor.seen = []
+    evaluate(manifest, None, output=tmp_path / "out", worst=0, **change)
+    assert len(FakePredictor.seen) == 5
 
 
 def test_18_1_a_new_label_is_taken_without_reading_again(manifest: Path, tmp_path: Path) -> None:  # noqa: F811
