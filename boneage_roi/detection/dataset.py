@@ -1,5 +1,6 @@
 """The detector's training data in the layout that Ultralytics reads: images, label files and a YAML."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -18,10 +19,15 @@ from boneage_roi.runs.run import Run
 def write_dataset(run: Run, labels: pd.DataFrame, folder: Path, size: int) -> Path:
     """Write the frames and labels of annotated hands: ``train`` to learn from, the others to measure on.
 
+    The folder is made anew: Ultralytics would take what else lies in it, and runs code that a ``.cache`` file holds.
+
     Returns:
         The data set's YAML.
     """
     frames, splits = FrameCache(run), run.manifest.set_index("id").split
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
     classes = {region: index for index, region in enumerate(detected(run.config.regions))}
     for key, boxes in labels.groupby("id"):
         part = "train" if splits[key] == "train" else "held_out"

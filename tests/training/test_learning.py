@@ -6,6 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("torch")
@@ -14,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from boneage_roi.configs.schema import RegionConfig, RoundConfig
+from boneage_roi.detection.dataset import write_dataset
 from boneage_roi.detection.train import found_shares
 from boneage_roi.detection.yolo import CHECKPOINT, train_yolo
 from boneage_roi.errors import InputError
@@ -24,6 +26,7 @@ from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regional_models.train import RegionTraining, load_samples, train_region
 from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import (
+    CORNERS,
     FrameCache,
     read_boxes,
     read_readings,
@@ -35,6 +38,7 @@ from boneage_roi.runs.run import Run
 from boneage_roi.training.artefacts import cache_boxes
 from boneage_roi.values import RegionBox, RegionReading
 from tests.detection.test_runtime import bright_spot_detector
+from tests.learning.test_fitting import Bomb
 from tests.training.runs import SIZE, config, hands_of_every_split, write_frames, write_run
 
 SMALL: dict[str, Any] = {"stages": 3, "size": (32, 24), "weights": "none", "batch": 4, "rounds": [{"epochs": 1}]}
@@ -156,6 +160,29 @@ def test_18_18_the_sex_that_is_learnt_beside_the_age_adds_its_weighted_loss() ->
     assert loss(1) - loss(0) == pytest.approx(beside, rel=1e-3)
     assert loss(3) - loss(0) == pytest.approx(3 * beside, rel=1e-3)
     assert build_network(RegionConfig(**SMALL)).outputs(*batch[:4]).sex is None
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["folder", "link"])
+def test_18_8_what_lies_in_the_detectors_data_is_neither_run_nor_learnt_from(run: Run, linked: bool) -> None:
+    """Ultralytics unpickles ``labels/train.cache``, and takes ``NAME.npy`` for the pixels of ``NAME.png``."""
+    folder, key = run.stage(layout.DETECTOR) / "data", str(run.manifest.id[run.manifest.split == "train"].iloc[0])
+    place = run.path / "elsewhere" if linked else folder
+    strangers = [place / "labels/train.cache", place / f"images/train/{key}.npy"]
+    for stranger in strangers:
+        stranger.parent.mkdir(parents=True)
+        np.save(stranger.open("wb"), np.array(Bomb(run.path / "executed"), object), allow_pickle=True)
+    if linked:
+        folder.symlink_to(place)
+    other = str(run.manifest.id[run.manifest.split == "fusion"].iloc[0])
+    rows = [(hand, "carpal", 5.0, 10.0, 25.0, 40.0) for hand in (key, other)]
+    data = write_dataset(run, pd.DataFrame(rows, columns=["id", "region", *CORNERS]), folder, 64)
+    settings = {"data": str(data), "epochs": 1, "imgsz": 64, "batch": 1, "nbs": 1, "seed": 5, "workers": 0}
+    settings |= {"project": str(data.parent), "name": "yolo", "exist_ok": True, "pretrained": False}
+    settings |= {"optimizer": "AdamW", "amp": False, "val": False, "plots": False, "verbose": False, "mosaic": 0.0}
+    train_yolo(settings, data.parent, seed=5)
+    assert not (run.path / "executed").exists()
+    assert all(path.exists() for path in strangers) is linked  # what a link leads to stays
+    assert not (folder / f"images/train/{key}.npy").exists()
 
 
 def test_18_18_a_detector_that_was_killed_and_resumed_is_the_same(tmp_path: Path) -> None:
