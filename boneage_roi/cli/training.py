@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boneage_roi.cli.common import app, examples, given_path, interruptible
+from boneage_roi.cli.common import app, examples, given_path, interruptible, say, warn
 from boneage_roi.errors import InputError
 from boneage_roi.regions import REGIONS, find_region
 
@@ -68,12 +68,12 @@ def prepare(
     """Check and index a data set, gather its annotations, and split it by a hash of the patient."""
     hands = _prepare(dataset, run, preset, size)
     shares = ", ".join(f"{count} {split}" for split, count in hands["split"].value_counts().items())
-    print(f"{len(hands)} images ({shares}) in {run}")
+    say(f"{len(hands)} images ({shares}) in {run}")
     from boneage_roi.runs.run import Run
     from boneage_roi.training.enough import notes, shortcomings
 
     for line in (*shortcomings(Run(run)), *notes(Run(run))):
-        print(f"warning: {line}", file=sys.stderr)
+        warn(f"warning: {line}")
 
 
 @app.command(epilog=examples("demo my-demo", "train my-demo/hands.csv --run runs/demo --preset demo"))
@@ -91,7 +91,7 @@ def demo(
 
     with interruptible("nothing was written"), training_bars() as progress:
         table = make_demo(folder, examples_folder, copies=copies, progress=progress)
-    print(f"hands are in {table}; train with: boneage-roi train {table} --run runs/demo --preset demo")
+    say(f"hands are in {table}; train with: boneage-roi train {table} --run runs/demo --preset demo")
 
 
 @app.command(epilog=examples("train-segmenter --run runs/default"))
@@ -187,13 +187,13 @@ def train(
         on = Devices(devices, nodes, precision, loaders)
         bundle = train_all(dataset, run, preset, size=size, reuse=reuse, retrain=retrain, devices=on, progress=progress)
     if not on.leads:
-        print("trained along; the machine with NODE_RANK 0 writes the bundle")
+        say("trained along; the machine with NODE_RANK 0 writes the bundle")
         return
-    print(f"bundle is in {bundle}")
+    say(f"bundle is in {bundle}")
     from boneage_roi.pipeline.bundle import Bundle
 
     if (note := refusal_note(Bundle.load(bundle).manifest.metrics)) is not None:
-        print(f"warning: {note}", file=sys.stderr)
+        warn(f"warning: {note}")
 
 
 @app.command(epilog=examples("export runs/default"))
@@ -208,7 +208,7 @@ def export(
         from boneage_roi.training.export import export_bundle
 
         bundle = export_bundle(opened, progress)
-    print(f"bundle is in {bundle}")
+    say(f"bundle is in {bundle}")
 
 
 @app.command(epilog=examples("adopt runs/old"))
@@ -223,7 +223,7 @@ def adopt(
 
     _require_training()
     stages = adopt_run(Run(run))
-    print(f"{len(stages)} stages taken over" + (f": {', '.join(stages)}" if stages else ""))
+    say(f"{len(stages)} stages taken over" + (f": {', '.join(stages)}" if stages else ""))
 
 
 @app.command(epilog=examples("clean runs/default --dry-run", "clean runs/default --yes"))
@@ -244,13 +244,13 @@ def clean(
     opened = Run(run)
     found = spares(opened)
     if not found:
-        print(f"{run}: nothing that can be made again")
+        say(f"{run}: nothing that can be made again")
         return
     rows = [(each.path.relative_to(run), f"{each.bytes / 1e6:,.1f}", each.again) for each in found]
     show(plain_table(("file", "MB", "made again"), rows))
     total = f"{sum(each.bytes for each in found) / 1e6:,.1f} MB"
     if dry_run:
-        print(f"{total} could be taken away")
+        say(f"{total} could be taken away")
         return
     if not yes:
         if not sys.stdin.isatty():
@@ -258,7 +258,7 @@ def clean(
         if not typer.confirm(f"Take away {total}?"):
             return
     clean_run(opened)
-    print(f"{total} taken away")
+    say(f"{total} taken away")
 
 
 @contextmanager

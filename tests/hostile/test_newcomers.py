@@ -228,3 +228,14 @@ def test_18_13_a_node_that_cannot_be_names_the_cause(
     assert "Errno" not in err
     assert [word for word in ("none.pem: no such file", "write ") if word in err]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_18_11_a_file_that_was_written_does_nothing_to_a_terminal(
+    command: Command,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command("atlas", "--sex", "F", "--age", "10y", "--output", "\x1b[2J\u202eb.png")
+    assert (code, err) == (0, "")
+    assert out.rstrip("\n").isprintable()
