@@ -1,6 +1,5 @@
 """The detector's labels: the five regions of a hand as boxes, from its joints, by one definition for every source."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,6 @@ from sklearn.linear_model import Ridge
 
 from boneage_roi.detection.joints import POINTS, Hand, build_hands
 from boneage_roi.regions import GROWTH_PLATES, detected, find_region
-from boneage_roi.runs import layout
 from boneage_roi.runs.artefacts import CORNERS, FrameCache
 from boneage_roi.runs.run import Run
 
@@ -43,8 +41,7 @@ def build_labels(run: Run) -> pd.DataFrame:
 
 def annotated_hands(run: Run, frames: FrameCache) -> tuple[dict[str, Hand], dict[str, NDArray[np.float64]]]:
     """Named joints of every annotated hand, and koitka2018's wrist boxes (4,), in frame pixels."""
-    boxes = pd.read_csv(run.path / layout.ANNOTATIONS / "boxes.csv", dtype={"id": str})
-    keypoints = json.loads((run.path / layout.ANNOTATIONS / "keypoints.json").read_text(encoding="utf-8"))
+    boxes, keypoints = run.annotated_boxes, run.annotated("keypoints.json")
     maps = {key: frames.from_shares(key) for key in {*boxes.id, *keypoints} if key in frames}
     boxes = boxes[boxes.id.isin(maps.keys())]
     placed = pd.concat([place(rows, maps[str(key)]) for key, rows in boxes.groupby("id")])

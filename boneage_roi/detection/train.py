@@ -23,7 +23,7 @@ from boneage_roi.learning.onnx_export import halve_weights
 from boneage_roi.progress import Progress
 from boneage_roi.regions import GROWTH_PLATES, REGIONS, detected
 from boneage_roi.runs import layout
-from boneage_roi.runs.artefacts import CORNERS, FrameCache
+from boneage_roi.runs.artefacts import CORNERS, FrameCache, reading_stage
 from boneage_roi.runs.run import Run
 
 
@@ -41,7 +41,8 @@ def train_detector(run: Run, progress: Progress | None = None) -> dict[str, Any]
     config, folder = run.config.detector, run.stage(layout.DETECTOR)
     if not (folder / layout.LABELS_FILE).is_file():
         write_atomically(folder / layout.LABELS_FILE, build_labels(run).round(2).to_csv(index=False))
-    labels = pd.read_csv(folder / layout.LABELS_FILE, dtype={"id": str})
+    with reading_stage(folder / layout.LABELS_FILE):
+        labels = pd.read_csv(folder / layout.LABELS_FILE, dtype={"id": str})[["id", "region", *CORNERS]]
     data = write_dataset(run, labels, folder / "data", config.size)
     tune_cpu()
     train_yolo(_settings(run, data, folder), folder, seed=run.config.seed, progress=progress)

@@ -17,6 +17,7 @@ from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import parts
 from boneage_roi.regions import REGIONS
 from boneage_roi.runs import layout
+from boneage_roi.runs.artefacts import reading_stage
 from boneage_roi.runs.run import Run
 
 RARE = 0.005
@@ -54,7 +55,9 @@ def train_gate(run: Run) -> dict[str, Any]:
     if (metrics := run.begin(layout.QUALITY)) is not None:
         return metrics
     folder, manifest = run.stage(layout.QUALITY), run.manifest
-    images = pd.read_csv(folder / layout.MEASURES_FILE)
+    with reading_stage(folder / layout.MEASURES_FILE):
+        images = pd.read_csv(folder / layout.MEASURES_FILE)
+        _ = images["kind"]
     regions = tuple(str(name) for name in images if name in REGIONS)
     oldest = float(manifest[manifest.split == "train"].boneage.max())
     write_atomically(folder / layout.GATE_FILE, fit_gate(images, oldest, regions).to_json())

@@ -26,7 +26,7 @@ _FRAME_COLUMNS = ["width", "height", "inverted", "confidence", *(f"m{index}" for
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading_stage(path: Path) -> Iterator[None]:
     """Turn what goes wrong with a file that a stage left into one line."""
     try:
         yield
@@ -46,11 +46,11 @@ class FrameCache:
         for path in (pixels, bad_exports):
             if not path.is_file():
                 raise InputError(f"{path}: is gone, perhaps cleaned away; the next training of a stage makes it again")
-        with _reading(table):
+        with reading_stage(table):
             self._table = pd.read_csv(table, dtype={"id": str}).set_index("id")[_FRAME_COLUMNS]
-        with _reading(pixels):
+        with reading_stage(pixels):
             self._pixels = np.load(pixels, mmap_mode="r")
-        with _reading(bad_exports):
+        with reading_stage(bad_exports):
             self._bad_exports = np.load(bad_exports, mmap_mode="r")
         self._row = {key: row for row, key in enumerate(self._table.index)}
 
@@ -100,7 +100,7 @@ def read_boxes(run: Run) -> dict[str, list[RegionBox]]:
         InputError: the file is damaged.
     """
     path, boxes = run.path / layout.BOXES / layout.BOXES_FILE, dict[str, list[RegionBox]]()
-    with _reading(path):
+    with reading_stage(path):
         table = pd.read_csv(path, dtype={"id": str})[["id", "region", *CORNERS, "confidence"]]
         for key, region, *corners, confidence in table.itertuples(index=False, name=None):
             left, top, right, bottom = (float(corner) for corner in corners)
@@ -142,7 +142,7 @@ def read_readings(run: Run, split: str = "fusion", *, tta: bool = True) -> dict[
         if not path.is_file():
             command = f"boneage-roi train-fusion --run {run.path}"
             raise InputError(f"{path}: no readings of {region} of the {split} hands; `{command}` makes them")
-        with _reading(path), np.load(path) as kept:
+        with reading_stage(path), np.load(path) as kept:
             columns = [kept[name] for name in ("ids", "distributions", "features", "crops", "confidences")]
         for key, distribution, features, crops, confidence in zip(*columns, strict=True):
             reading = RegionReading(region, distribution, features, int(crops), float(confidence), grid)

@@ -17,6 +17,7 @@ from boneage_roi.learning.devices import ONE_DEVICE, Devices
 from boneage_roi.runs import layout, plan
 from boneage_roi.runs.fingerprints import HAND_COLUMNS, Fingerprints, file_digest, write_record
 
+BOX_COLUMNS = ["id", "source", "label", "xmin", "ymin", "xmax", "ymax"]
 IMAGE_COLUMNS = ["path", "bytes", "mtime_ns", "sha256"]
 
 
@@ -62,6 +63,36 @@ class Run:
             return pd.read_csv(self.path / layout.IMAGES, dtype={"path": str, "sha256": str})[IMAGE_COLUMNS]
         except (OSError, ValueError, KeyError):
             return pd.DataFrame(columns=IMAGE_COLUMNS)
+
+    def annotated(self, name: str) -> dict[str, Any]:
+        """What ``keypoints.json`` or ``polygons.json`` says of each hand; nothing when nobody drew any.
+
+        Raises:
+            InputError: it is not what ``prepare`` wrote.
+        """
+        path = self.path / layout.ANNOTATIONS / name
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError):
+            raise InputError(f"{path}: damaged; {_AGAIN}") from None
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: damaged; {_AGAIN}")
+        return content
+
+    @property
+    def annotated_boxes(self) -> pd.DataFrame:
+        """The boxes of ``boxes.csv``: ``id, source, label`` and corners.
+
+        Raises:
+            InputError: it is not what ``prepare`` wrote.
+        """
+        path = self.path / layout.ANNOTATIONS / "boxes.csv"
+        try:
+            return pd.read_csv(path, dtype={"id": str})[BOX_COLUMNS]
+        except (OSError, ValueError, KeyError):
+            raise InputError(f"{path}: damaged; {_AGAIN}") from None
 
     @property
     def bundle(self) -> Path:

@@ -1,6 +1,5 @@
 """Training the segmenter: a round on drawn outlines and landmarks, a second one on its own confident masks."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +141,8 @@ def _round(
 
 def load_samples(run: Run, hands: pd.DataFrame, size: int, progress: Progress | None = None) -> dict[str, HandSample]:
     """Every hand that has an outline or key points, letterboxed to ``size``."""
-    polygons = _read_json(run.path / layout.ANNOTATIONS / "polygons.json")
-    keypoints = _read_json(run.path / layout.ANNOTATIONS / "keypoints.json")
+    polygons = run.annotated("polygons.json")
+    keypoints = run.annotated("keypoints.json")
     samples = {}
     keys = sorted((polygons.keys() | keypoints.keys()) & set(hands.index))
     for key in tracked(keys, "annotated hands", len(keys), progress):
@@ -172,10 +171,6 @@ def _fill(polygons: list[NDArray[np.float64]], shape: tuple[int, int]) -> NDArra
     for polygon in polygons:
         cv2.fillPoly(mask, [np.round(polygon * 16).astype(np.int32)], 255, shift=4)
     return mask
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _pseudo_samples(
@@ -215,8 +210,8 @@ def measure(run: Run, segmenter: Segmenter) -> dict[str, Any]:
     """
     hands = run.manifest.set_index("id")
     kept_out = set(hands.index[hands.split != "train"])
-    polygons = _read_json(run.path / layout.ANNOTATIONS / "polygons.json")
-    keypoints = _read_json(run.path / layout.ANNOTATIONS / "keypoints.json")
+    polygons = run.annotated("polygons.json")
+    keypoints = run.annotated("keypoints.json")
     overlaps, landmarks = [], []
     for key in sorted((polygons.keys() | keypoints.keys()) & kept_out):
         radiograph = read_hand(hands.loc[key])

@@ -1,13 +1,10 @@
 """What a prepared data set is too small for, told before anything is trained."""
 
-import json
 import math
-from typing import Any
 
 import pandas as pd
 
 from boneage_roi.configs.finders import find_finder
-from boneage_roi.runs import layout
 from boneage_roi.runs.run import Run
 
 LEAST_TRAIN = 8
@@ -46,12 +43,11 @@ def _annotations(run: Run, hands: pd.DataFrame) -> list[str]:
     """What the segmenter and the detector need beside bone ages, unless a bundle gives them."""
     if run.config.start is not None:
         return []
-    folder = run.path / layout.ANNOTATIONS
     train, others = (set(hands["id"][where]) for where in (hands["split"] == "train", hands["split"] != "train"))
     wanted = [("hand outlines", "polygons.json"), ("key points", "keypoints.json")]
     found = []
     for what, name in wanted:
-        drawn = _read(folder / name)
+        drawn = set(run.annotated(name))
         for where, ids in (("in `train`", train), ("outside `train`", others)):
             if not ids & drawn:
                 found.append(
@@ -59,14 +55,10 @@ def _annotations(run: Run, hands: pd.DataFrame) -> list[str]:
                     "(docs/reference/data.md), or take the preset `finetune`, which needs none"
                 )
     if find_finder(run.config.finder_kind).annotated:
-        boxes = pd.read_csv(folder / "boxes.csv", dtype={"id": str})
+        boxes = run.annotated_boxes
         if not set(boxes["id"][boxes["source"] == "koitka2018"]) & train:
             found.append(
                 f"{run.path}: no koitka2018 joint boxes of hands in `train`, and the detector needs some; "
                 "see docs/reference/data.md, or take the preset `finetune`, which needs none"
             )
     return found
-
-
-def _read(path: Any) -> set[str]:
-    return set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else set()

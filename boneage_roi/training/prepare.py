@@ -57,7 +57,7 @@ def prepare(dataset: Path, run: Run, config: TrainConfig, progress: Progress | N
         frame = add_sharper_images(frame, folder, config.sharper_images)
     source, images = folder / "annotations", image_records(list(frame["path"]), run.images)
     state = {"hands": _fingerprint(frame, images, config), "annotations": fingerprint(source)}
-    if _prepared(run) == state:
+    if _prepared(run) == state and _whole(run):
         write_atomically(run.path / layout.IMAGES, images.to_csv(index=False))
         run.write_config(config)
         return run.manifest
@@ -133,6 +133,15 @@ def _prepared(run: Run) -> Any:
         return json.loads((run.path / layout.PREPARED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _whole(run: Run) -> bool:
+    """Whether what a preparation wrote can be read."""
+    try:
+        _ = run.manifest, run.annotated_boxes, run.annotated("keypoints.json"), run.annotated("polygons.json")
+    except InputError:
+        return False
+    return True
 
 
 def _refuse_new_splits(run: Run, config: TrainConfig) -> None:

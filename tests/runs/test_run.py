@@ -15,6 +15,7 @@ from boneage_roi.training.prepare import prepare
 
 CONFIG = TrainConfig.load("default")
 CARPAL = layout.region_stage("carpal")
+ANNOTATIONS = ("boxes.csv", "keypoints.json", "polygons.json")
 
 
 @pytest.fixture
@@ -202,6 +203,22 @@ def test_18_14_a_damaged_note_of_the_preparation_prepares_again(run: Run, datase
     (run.path / layout.PREPARED).write_text("{")
     assert len(prepare(dataset, run, CONFIG)) == 3
     assert json.loads((run.path / layout.PREPARED).read_text())
+    run.require(CARPAL)
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", *(f"annotations/{name}" for name in ANNOTATIONS)])
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"a,b\n1,2\n", b"\xff\xfe"])
+def test_18_14_what_a_preparation_left_damaged_is_one_line_and_prepared_again(
+    run: Run, dataset: Path, name: str, content: bytes
+) -> None:
+    whole = (run.path / name).read_bytes()
+    (run.path / name).write_bytes(content)
+    with pytest.raises(InputError, match="prepare the run again") as caught:
+        _ = run.manifest, run.annotated_boxes, run.annotated("keypoints.json"), run.annotated("polygons.json")
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+    prepare(dataset, run, CONFIG)
+    assert (run.path / name).read_bytes() == whole
     run.require(CARPAL)
 
 
