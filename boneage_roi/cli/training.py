@@ -36,7 +36,12 @@ SizeOption = Annotated[
 ]
 ReuseOption = Annotated[
     Path | None,
-    typer.Option(metavar="RUN", help="Take stages that fit from this run of the same data.", show_default=False),
+    typer.Option(
+        metavar="RUN",
+        help="Take stages that fit from this run of the same data.",
+        show_default=False,
+        parser=given_path,
+    ),
 ]
 Dataset = Annotated[
     Path,

@@ -120,7 +120,7 @@ def test_older_tables_are_compared_by_what_they_have() -> None:
     [
         (pd.DataFrame({"a": range(50)}), "did not write this table"),
         (readings(10, 0), "10 rows; at least 20"),
-        ("none.csv", "none.csv: not a readable table"),
+        ("none.csv", "none.csv: no such file"),
         ("hands.txt", "give a .csv or .parquet"),
     ],
 )
