@@ -1,4 +1,4 @@
-"""What reading an archive adds: options of predict, and the command that puts shares together."""
+"""The command that puts the shares and parts of an archive together: merge."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,27 +6,6 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import OverwriteOption, app, examples, given_path, say
-
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Processes that read; default: by cores and memory, 1 for a few images."),
-]
-RecursiveOption = Annotated[
-    bool, typer.Option("--recursive", "-r", help="Read the folders in folders too, such as those of a PACS.")
-]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Keep the rows of a stopped run whose input, bundle and options are the same.")
-]
-ShardOption = Annotated[
-    str | None, typer.Option(metavar="I/N", help="Read only share I of N (0/3, 1/3, 2/3); `merge` puts them together.")
-]
-PartRowsOption = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Make --output a folder of files with N rows each.")
-]
-EngineOption = Annotated[str, typer.Option(metavar="local|ray", help="Where the work is done.")]
-AddressOption = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster; auto finds the one of this machine.")
-]
 
 
 @app.command(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import OverwriteOption, app, examples, given_path, interruptible, say
-from boneage_roi.cli.prediction import BundleOption, LimitOption, SeedOption, TtaOption, folder_option
+from boneage_roi.cli.options import BundleOption, LimitOption, SeedOption, TtaOption, folder_option
 
 
 @app.command(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import OverwriteOption, app, examples, given_path, interruptible, say
-from boneage_roi.cli.prediction import BundleOption, JsonOption, folder_option
+from boneage_roi.cli.options import BundleOption, JsonOption, folder_option
 from boneage_roi.errors import InputError, look_up
 
 SexOption = Annotated[str | None, typer.Option(metavar="M|F", help="The patient's sex; goes before the file's own.")]

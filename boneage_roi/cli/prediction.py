@@ -1,98 +1,40 @@
-"""Commands that run a bundle: predict, detect, segment, evaluate, info."""
+"""Commands that read images: predict, detect, segment."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boneage_roi.cli.archive import (
+from boneage_roi.cli.batches import items_of, open_reader, outputs_of, pass_on, report_failures
+from boneage_roi.cli.common import OverwriteOption, app, examples, given_path, say, warn
+from boneage_roi.cli.options import (
     AddressOption,
+    AgeOption,
+    AspectOption,
+    BirthOption,
+    BundleOption,
     EngineOption,
+    HeightOption,
+    Inputs,
+    JsonOption,
     PartRowsOption,
+    ProviderOption,
     RecursiveOption,
     ResumeOption,
+    SexOption,
     ShardOption,
+    StudyOption,
+    TtaOption,
     WorkersOption,
-)
-from boneage_roi.cli.common import (
-    OverwriteOption,
-    app,
-    examples,
-    fail,
-    given_input,
-    given_path,
-    interruptible,
-    say,
-    warn,
+    folder_option,
 )
 from boneage_roi.errors import InputError
 
 if TYPE_CHECKING:
-    from boneage_roi.cli.sinks import Tally
-    from boneage_roi.outputs.files import OutputFiles
     from boneage_roi.outputs.sink import Sink
-    from boneage_roi.pipeline.batch import Outcome
-    from boneage_roi.pipeline.inputs import Item
-    from boneage_roi.pipeline.reader import BoneAgeReader
 
 LONGEST_TABLE = 50
 """With --output, more rows than this are counted instead of shown."""
-
-MOST_FAILURES = 1000
-"""More failed inputs are counted instead of named."""
-
-Inputs = Annotated[
-    list[Any],
-    typer.Argument(
-        metavar="IMAGE|DIR|MANIFEST",
-        help="Images, folders, TAR and ZIP archives, manifests (CSV, Parquet); URLs too (s3://...).",
-        parser=given_input,
-    ),
-]
-BundleOption = Annotated[
-    Path | None,
-    typer.Option("--bundle", metavar="DIR", help="Bundle to use instead of the shipped one.", parser=given_path),
-]
-SexOption = Annotated[
-    str | None,
-    typer.Option(metavar="M|F", help="Sex for images whose manifest gives none; goes before a DICOM file's own."),
-]
-AgeOption = Annotated[
-    str | None, typer.Option(metavar="AGE", help="Chronological age, such as 10y4m or 124 (months); as --sex.")
-]
-BirthOption = Annotated[
-    str | None, typer.Option(metavar="DATE", help="Birth date (2014-03-09), with the study date; instead of an age.")
-]
-StudyOption = Annotated[str | None, typer.Option(metavar="DATE", help="Day of the radiograph; as --sex.")]
-HeightOption = Annotated[
-    float | None, typer.Option(metavar="CM", help="Standing height, for the adult height; as --sex.")
-]
-TtaOption = Annotated[
-    bool, typer.Option("--tta/--no-tta", help="Read each region in six views: a little more accurate, slower.")
-]
-AspectOption = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|as-is",
-        help="auto restores a hand that looks squashed, unless its native size or pixel spacing is known.",
-    ),
-]
-ProviderOption = Annotated[
-    str,
-    typer.Option(
-        metavar="cpu|cuda|openvino|...",
-        help="What runs the networks, where ONNX Runtime has it; the CPU takes its place when it does not start.",
-    ),
-]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="Only so many hands, drawn at random.")]
-SeedOption = Annotated[int, typer.Option(help="Of --limit: the same seed draws the same hands.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
-
-
-def folder_option(help_text: str) -> Any:
-    """An option for a folder of results."""
-    return typer.Option(metavar="DIR", help=help_text, parser=given_path)
 
 
 @app.command(
@@ -175,9 +117,9 @@ def predict(
         study_date=study_date,
         height_cm=height_cm,
     )
-    listed = fill(_items(inputs, recursive))
+    listed = fill(items_of(inputs, recursive))
     share = take_share(listed, *parse_shard(shard))
-    outputs = _outputs("predict", inputs, listed, overwrite)
+    outputs = outputs_of("predict", inputs, listed, overwrite)
     settings = ReaderSettings(Bundle.load(bundle), tta, aspect, provider)
     regions = settings.bundle.manifest.regions
     folders = [folder for folder in (overlay, dicom, report, fhir) if folder]
@@ -223,12 +165,12 @@ def predict(
     if results:
         sinks.append(results)
     kept = f"the rows so far are in {results.growing}; the same command with --resume goes on" if results else ""
-    _run(outcomes, "predicting", len(items), sinks, kept, tally)
+    pass_on(outcomes, "predicting", len(items), sinks, kept, tally)
     if output and not as_json:
         say(f"{tally.total - len(tally.failures)} of {tally.total} read; results in {output}")
     for path in reports.skipped if reports else ():
         warn(f"{path}: no DICOM report, because it is no DICOM file with a study")
-    _report_failures(tally.failures, tally.total)
+    report_failures(tally.failures, tally.total)
 
 
 @app.command(epilog=examples("detect hand.png", "detect examples/ --output regions", "detect hand.png --json"))
@@ -246,16 +188,16 @@ def detect(
     from boneage_roi.outputs.pictures import PictureSink, region_overlay
     from boneage_roi.pipeline.batch import analyse_files
 
-    items = _items(inputs)
-    outputs = _outputs("detect", inputs, items, overwrite)
-    reader = _reader(bundle, aspect=aspect)
+    items = items_of(inputs)
+    outputs = outputs_of("detect", inputs, items, overwrite)
+    reader = open_reader(bundle, aspect)
     tally, shown = Tally(), boxes_json() if as_json else regions_table(reader)
     pictures = PictureSink(output, items, outputs, region_overlay)
     sinks: list[Sink] = [tally, shown, pictures, BoxesSink(output / "boxes.csv", outputs)]
-    _run(analyse_files(reader, items), "detecting", len(items), sinks, f"overlays so far are in {output}", tally)
+    pass_on(analyse_files(reader, items), "detecting", len(items), sinks, f"overlays so far are in {output}", tally)
     if tally.total > len(tally.failures) and not as_json:
         say(f"overlays and boxes.csv are in {output}")
-    _report_failures(tally.failures, tally.total)
+    report_failures(tally.failures, tally.total)
 
 
 @app.command(epilog=examples("segment hand.png", "segment examples/ --output masks"))
@@ -270,126 +212,12 @@ def segment(
     from boneage_roi.outputs.pictures import PictureSink, hand_mask
     from boneage_roi.pipeline.batch import analyse_files
 
-    items = _items(inputs)
-    outputs = _outputs("segment", inputs, items, overwrite)
+    items = items_of(inputs)
+    outputs = outputs_of("segment", inputs, items, overwrite)
     tally = Tally()
     sinks: list[Sink] = [tally, masks_table(), PictureSink(output, items, outputs, hand_mask)]
-    outcomes = analyse_files(_reader(bundle), items)
-    _run(outcomes, "segmenting", len(items), sinks, f"masks so far are in {output}", tally)
+    outcomes = analyse_files(open_reader(bundle), items)
+    pass_on(outcomes, "segmenting", len(items), sinks, f"masks so far are in {output}", tally)
     if tally.total > len(tally.failures):
         say(f"masks are in {output}")
-    _report_failures(tally.failures, tally.total)
-
-
-@app.command(
-    epilog=examples(
-        "evaluate manifest.csv --split test", "evaluate runs/default/manifest.csv --bundle runs/default/bundle"
-    )
-)
-def evaluate(
-    manifest: Annotated[
-        Path,
-        typer.Argument(metavar="MANIFEST.csv", help="Images with sex and boneage (months).", parser=given_path),
-    ],
-    bundle: BundleOption = None,
-    split: Annotated[str | None, typer.Option(help="Only rows of this split, such as test.")] = None,
-    output: Annotated[Path, folder_option("Where to put tables and plots.")] = Path("report"),
-    limit: LimitOption = None,
-    seed: SeedOption = 0,
-    worst: Annotated[int, typer.Option(min=0, help="List and draw so many of the worst hands.")] = 20,
-    tta: TtaOption = True,
-    aspect: AspectOption = "auto",
-    provider: ProviderOption = "cpu",
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Measure the error: overall, by region, sex and age band, with bootstrap intervals and plots."""
-    from boneage_roi.cli.terminal import progress_bar, report_lines, show
-    from boneage_roi.reports.evaluate import evaluate as run_evaluation
-
-    with interruptible("the same command goes on"), progress_bar() as progress:
-        report = run_evaluation(
-            manifest,
-            bundle,
-            split=split,
-            output=output,
-            limit=limit,
-            seed=seed,
-            worst=worst,
-            tta=tta,
-            aspect=aspect,
-            provider=provider,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    for line in report_lines(report):
-        show(line)
-    if len(report.failures):
-        raise typer.Exit(1)
-
-
-@app.command(epilog=examples("info", "info runs/default/bundle"))
-def info(
-    bundle: Annotated[
-        Path | None, typer.Argument(metavar="[BUNDLE]", help="Default: the shipped one.", parser=given_path)
-    ] = None,
-) -> None:
-    """What a bundle is, was trained on, reaches and weighs; checks its files. Of a run: the sizes of its stages."""
-    from boneage_roi.cli.terminal import bundle_tables, run_table, show
-    from boneage_roi.pipeline.bundle import Bundle
-
-    if bundle is not None and (bundle / "config.yaml").is_file():
-        show(run_table(bundle))
-        return
-
-    for table in bundle_tables(Bundle.load(bundle)):
-        show(table)
-
-
-def _items(inputs: "Sequence[str | Path]", recursive: bool = False) -> "list[Item]":
-    """Inputs spread out; one that is alone and cannot be used is the user's mistake at once."""
-    from boneage_roi.pipeline.inputs import list_inputs
-
-    items = list_inputs(inputs, recursive=recursive)
-    if len(items) == 1 and items[0].error:
-        raise InputError(items[0].error)
-    return items
-
-
-def _outputs(command: str, inputs: "Sequence[str | Path]", items: "Sequence[Item]", overwrite: bool) -> "OutputFiles":
-    """What the command may write: neither its images nor the tables that list them."""
-    from boneage_roi.outputs.files import OutputFiles
-    from boneage_roi.pipeline.inputs import input_files
-
-    return OutputFiles(command, input_files(inputs, items), overwrite=overwrite)
-
-
-def _reader(bundle: Path | None, *, tta: bool = True, aspect: str = "auto", provider: str = "cpu") -> "BoneAgeReader":
-    from boneage_roi.pipeline.bundle import Bundle
-    from boneage_roi.pipeline.settings import ReaderSettings
-
-    return ReaderSettings(Bundle.load(bundle), tta, aspect, provider).open()
-
-
-def _run(
-    outcomes: "Iterable[Outcome]", label: str, total: int, sinks: "Iterable[Sink]", kept: str, tally: "Tally"
-) -> None:
-    """Pass outcomes to the sinks while a bar tells how far it is; ``kept`` says what Ctrl-C leaves."""
-    from boneage_roi.cli.progress import reading_progress
-    from boneage_roi.outputs.sink import opened
-    from boneage_roi.progress import tracked
-
-    with interruptible(kept), opened(sinks) as write, reading_progress(lambda: len(tally.failures)) as progress:
-        for outcome in tracked(outcomes, label, total, progress):
-            write(outcome)
-
-
-def _report_failures(failures: Sequence[tuple[str, str]], total: int) -> None:
-    """One line a failed input; exit 2 when it was the only one, else 1."""
-    for path, message in failures[:MOST_FAILURES]:
-        fail(message if path in message else f"{path}: {message}")
-    if failures:
-        if len(failures) > MOST_FAILURES:
-            warn(f"and {len(failures) - MOST_FAILURES} more")
-        if total > 1:
-            warn(f"{len(failures)} of {total} inputs failed")
-        raise typer.Exit(1 if total > 1 else 2)
+    report_failures(tally.failures, tally.total)

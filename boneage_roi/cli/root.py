@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from boneage_roi import __version__
-from boneage_roi.cli import (  # noqa: F401  their import registers the commands
-    archive,
-    comparing,
-    dicomweb,
-    explaining,
+
+from boneage_roi.cli import (  # noqa: F401  # isort: skip  their import registers the commands, in the help's order
     prediction,
-    service,
-    training,
+    evaluating,
+    archive,
     watching,
+    comparing,
+    explaining,
+    service,
+    dicomweb,
+    training,
 )
 from boneage_roi.cli.common import Interrupted, app, examples, fail, warn
 from boneage_roi.errors import InputError

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from boneage_roi.cli.common import app, examples, given_path
-from boneage_roi.cli.prediction import BundleOption, ProviderOption
+from boneage_roi.cli.options import BundleOption, ProviderOption
 from boneage_roi.errors import InputError
 
 QuietOption = Annotated[

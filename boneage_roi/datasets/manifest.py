@@ -54,11 +54,12 @@ def read_manifest(path: Path, *, check_images: bool = True, labels: bool = False
     table = _read_table(path)
     _require(table, "path", path)
     _refuse_missing(table["path"], "path", path)
-    paths = _absolute(table["path"], path.parent.absolute())
+    given = table["path"].tolist()
+    paths = _absolute(given, path.parent.absolute())
     if "id" not in table:
-        stems = pd.Series([_stem(image) for image in paths])
-        table["id"] = stems if stems.is_unique else table["path"]
-    table["path"] = paths
+        stems = [_stem(image) for image in paths]
+        table["id"] = pd.Series(stems if len(set(stems)) == len(stems) else given, dtype=object)
+    table["path"] = pd.Series(paths, dtype=object)
     frame = _normalise(table, path, labels)
     if check_images:
         _refuse_missing_images([Path(image) for image in paths if not Path(image).is_file()], len(paths), path)

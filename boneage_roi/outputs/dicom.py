@@ -85,15 +85,15 @@ def dicom_objects(outcome: Outcome, bundle: Bundle, file: BinaryIO | None = None
     the finding: the same finding always has the same.
 
     Args:
-        file: the radiograph's file, where the outcome's input is no path to it.
+        file: the radiograph's file, where the outcome's input does not say where it is.
 
     Returns:
         Both as data sets that can be saved; None without a bone age, or when the input is no DICOM file with UIDs.
     """
-    from boneage_roi.outputs.dicom_source import read_source
+    from boneage_roi.outputs.dicom_source import source_of
 
     finding, analysis = finding_of(outcome), outcome.analysis
-    source = read_source(outcome.item.path if file is None else file)
+    source = source_of(outcome, file)
     if finding is None or analysis is None or source is None:
         return None
     return _structured_report(finding, analysis, source, bundle), _secondary_capture(finding, analysis, source, bundle)

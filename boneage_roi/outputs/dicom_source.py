@@ -9,6 +9,10 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
+from boneage_roi.errors import InputError
+from boneage_roi.pipeline.batch import Outcome
+from boneage_roi.pipeline.storage import read_place
+
 NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Rows", "Columns")
 """Without these nothing can refer to an image."""
 
@@ -19,6 +23,23 @@ EMPTY = (
     *("StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
 """Type 2: they must be there, and may be empty."""
+
+
+def source_of(outcome: Outcome, file: BinaryIO | None = None) -> Dataset | None:
+    """The header of an outcome's radiograph, wherever that lies: a file, an object of a store, a member of an archive.
+
+    Args:
+        file: the radiograph's file, where the outcome's input does not say where it is.
+
+    Returns:
+        As :func:`read_source`; None also when it cannot be read any more.
+    """
+    if file is None and outcome.item.place is not None:
+        try:
+            file = read_place(outcome.item.place)
+        except InputError:
+            return None
+    return read_source(outcome.item.path if file is None else file)
 
 
 def read_source(path: str | Path | BinaryIO) -> Dataset | None:

@@ -181,9 +181,9 @@ def _study(outcome: Outcome, file: BinaryIO | None) -> str | None:
     """The study of a DICOM file."""
     if outcome.analysis is None or outcome.analysis.radiograph.patient is None:
         return None
-    from boneage_roi.outputs.dicom_source import read_source
+    from boneage_roi.outputs.dicom_source import source_of
 
-    source = read_source(outcome.item.path if file is None else file)
+    source = source_of(outcome, file)
     return None if source is None else str(source.StudyInstanceUID)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -69,17 +69,30 @@ def hand_mask(outcome: Outcome) -> Image | None:
 
 
 def picture_names(items: Iterable[Item]) -> list[str]:
-    """A PNG name for every image: its stem, numbered where several images share one, also but for capitals."""
+    """A PNG name for every image: its stem, numbered where several images share one, also but for capitals.
+
+    >>> picture_names([Item("a/hand.png"), Item("b/Hand.png"), Item("c/hand.dcm")])
+    ['hand.png', 'Hand-2.png', 'hand-3.png']
+    """
     names: list[str] = []
     taken: set[str] = set()
+    last: dict[str, int] = {}
     for item in items:
-        stem = Path(item.path).stem
-        if len(os.fsencode(stem)) > LONGEST_STEM:
-            stem = os.fsencode(stem)[:LONGEST_STEM].decode("utf-8", "ignore")
-        name, number = stem, 1
+        stem = _stem(item)
+        name, number = stem, last.get(stem.casefold(), 1)
         while name.casefold() in taken:
             number += 1
             name = f"{stem}-{number}"
+        last[stem.casefold()] = number
         taken.add(name.casefold())
         names.append(f"{name}.png")
     return names
+
+
+def _stem(item: Item) -> str:
+    """A file's name without its ending; of a member of an archive whatever comes after slashes, colons, backslashes."""
+    member = "" if item.place is None else item.place.member
+    stem = PureWindowsPath(member).stem if member else Path(item.path).stem
+    if len(os.fsencode(stem)) > LONGEST_STEM:
+        stem = os.fsencode(stem)[:LONGEST_STEM].decode("utf-8", "ignore")
+    return stem

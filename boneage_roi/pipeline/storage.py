@@ -125,7 +125,10 @@ def objects(url: str, *, recursive: bool) -> Iterator[Place]:
         raise _unreachable(url, error) from error
     for name in sorted(found):
         if found[name]["type"] == "file":
-            yield Place(system.unstrip_protocol(name), size=int(found[name]["size"]), mark=_mark(found[name]))
+            # As the URL was given: it may hold what the store's own names leave out, such as Azure's account.
+            below = name.startswith(path.rstrip("/") + "/")
+            given = url.rstrip("/") + name[len(path.rstrip("/")) :] if below else system.unstrip_protocol(name)
+            yield Place(given, size=int(found[name]["size"]), mark=_mark(found[name]))
 
 
 def is_folder(url: str) -> bool:

@@ -1,8 +1,12 @@
 """DICOM out: the report and the picture, read back as others read them."""
 
+import json
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +17,14 @@ from boneage_roi.errors import InputError
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.inputs import Item, list_inputs
 from tests.bundles import write_toy_bundle
 from tests.outputs.studies import outcome, study
 
 highdicom = pytest.importorskip("highdicom", reason="needs the extra dicom")
 
-from boneage_roi.outputs.dicom import DicomSink  # noqa: E402
+from boneage_roi.outputs.dicom import DicomSink, dicom_objects  # noqa: E402
+from boneage_roi.outputs.fhir import fhir_bundle  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +163,49 @@ def test_a_missing_package_is_named(tmp_path: Path, bundle: Bundle, monkeypatch:
     sink = DicomSink(tmp_path, [Item("a.dcm")], OutputFiles("predict"), bundle)
     with pytest.raises(InputError, match=r'needs highdicom; install it with: pip install "boneage-roi\[dicom\]"'):
         sink.open()
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip", "store"])
+def test_a_study_in_an_archive_or_a_store_gets_the_report_of_the_file(
+    tmp_path: Path, bundle: Bundle, kind: str
+) -> None:
+    pytest.importorskip("fsspec")
+    pytest.importorskip("fhir", reason="needs the extra fhir")
+    place = archived(study_file := tmp_path / "hand.dcm", kind)
+    one = outcome(study_file)
+    expected = about(one, bundle)
+    (item,) = list_inputs(place)
+    study_file.unlink()
+    moved = replace(one, item=item)
+    assert about(moved, bundle) == expected
+    assert not written(tmp_path, moved, bundle).skipped
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.dcm")) == ["hand-sc.dcm", "hand-sr.dcm"]
+    resources = fhir_bundle(moved, bundle)
+    assert resources is not None
+    assert "urn:dicom:uid" in json.dumps(resources["entry"][1]["resource"]["imagingStudy"])
+
+
+def about(one: Outcome, bundle: Bundle) -> list[str]:
+    """Of both objects whom and what they are about; their own identifiers rest on all that they say."""
+    made = dicom_objects(one, bundle)
+    assert made is not None
+    keywords = ("SOPInstanceUID", "StudyInstanceUID", "PatientID", "PatientName", "StudyDate", "AccessionNumber")
+    return [str(dataset[keyword]) for dataset in made for keyword in keywords]
+
+
+def archived(path: Path, kind: str) -> str:
+    """A study at a path, and in an archive beside it or a store in memory."""
+    study(path)
+    if kind == "store":
+        import fsspec
+
+        fsspec.filesystem("memory").pipe("/studies/hand.dcm", path.read_bytes())
+        return "memory://studies/hand.dcm"
+    archive = path.with_name(f"many.{kind}")
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as zipped:
+            zipped.write(path, "series/hand.dcm")
+    else:
+        with tarfile.open(archive, "w") as tar:
+            tar.add(path, "series/hand.dcm")
+    return str(archive)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import pandas as pd
 import pytest
 
 from boneage_roi.errors import InputError
+from boneage_roi.outputs.pictures import picture_names
 from boneage_roi.outputs.records import result_record
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.inputs import Item, list_inputs
@@ -170,6 +172,56 @@ def test_stores_that_are_not_known_are_named(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("path\nftp://host/a.png\n")
     (row,) = rows(tmp_path / "m.csv")
     assert "known are s3://" in str(row["message"])
+
+
+def test_a_store_whose_package_is_missing_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boneage_roi.pipeline.storage.find_spec", lambda name: None if name != "fsspec" else name)
+    for url, package in (("gs://b/a.png", "gcsfs"), ("abfss://c@d.dfs.core.windows.net/a.png", "adlfs")):
+        (item,) = list_inputs(url)
+        assert item.error.endswith(f'install it with: pip install "boneage-roi[archive]" {package}')
+
+
+@pytest.mark.parametrize(
+    ("start", "folders"),
+    [("memory://", "hands/"), ("gs://", "hands/"), ("abfss://hands@someone.dfs.core.windows.net/", "")],
+)
+def test_stores_of_other_makers_give_the_rows_of_files(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, folders: str
+) -> None:
+    """Theirs is played by fsspec's store in memory, under their names."""
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.get_filesystem_class("memory")
+    protocol = start.partition("://")[0]
+
+    def stripped(cls: type, path: str) -> str:
+        url = str(path).startswith(f"{protocol}://")
+        if url and protocol == "abfss" and "@someone." not in str(path):
+            raise ValueError("whose?")
+        plain = str(path).removeprefix(f"{protocol}://").replace("@someone.dfs.core.windows.net", "")
+        return str(memory._strip_protocol(plain))
+
+    own = {"protocol": protocol, "store": {}, "pseudo_dirs": [""], "_strip_protocol": classmethod(stripped)}
+    played = type("Played", (memory,), own)
+    monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, protocol, played)
+    monkeypatch.setattr("boneage_roi.pipeline.storage.find_spec", lambda name: name)
+    system = fsspec.filesystem(protocol)
+    system.put(str(folder), "/hands/study", recursive=True)
+    for archive in (
+        write_tar(tmp_path / "shard.tar", described(folder)),
+        write_zip(tmp_path / "shard.zip", described(folder)),
+    ):
+        system.put(str(archive), f"/hands/{archive.name}")
+    expected = rows(folder)
+    for name in ("study", "study/", "study/manifest.csv", "shard.tar", "shard.zip"):
+        found = rows(f"{start}{folders}{name}")
+        assert found == (expected[:2] if name.endswith("csv") else expected), name
+
+
+def test_pictures_of_an_archive_are_named_after_its_members(folder: Path, tmp_path: Path) -> None:
+    data = (folder / "a.png").read_bytes()
+    names = ["1/hand.png", "2/hand.png", "up\\..\\evil.png", "c:\\boot.png"]
+    archive = write_zip(tmp_path / "x.zip", [(name, data) for name in names])
+    assert picture_names(list_inputs(archive)) == ["hand.png", "hand-2.png", "evil.png", "boot.png"]
 
 
 @pytest.fixture(scope="module")

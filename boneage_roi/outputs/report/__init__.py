@@ -212,10 +212,10 @@ def report(
 
 def _identity(outcome: Outcome) -> Iterable[tuple[str, str]]:
     """Name, identifier and birth date, where they are known."""
-    from boneage_roi.outputs.dicom_source import read_source
+    from boneage_roi.outputs.dicom_source import source_of
 
     radiograph = outcome.analysis.radiograph if outcome.analysis else None
-    source = read_source(outcome.item.path)
+    source = source_of(outcome)
     if source is not None and str(source.PatientName):
         yield "name", " ".join(str(source.PatientName).split("=")[0].replace("^", " ").split())
     if radiograph is not None and radiograph.patient:
