@@ -38,10 +38,11 @@ def aspect_view(frame: HandFrame, mask: HandMask, size: int) -> tuple[NDArray[np
     hand = _visible(frame, mask)
     quarters, degrees = quarter_turns(frame.to_frame)
     turn = np.asarray(cv2.getRotationMatrix2D((0, 0), degrees, 1), np.float64)
-    rows, columns = np.nonzero(hand)
+    rows = np.flatnonzero(hand.any(axis=1))
     if len(rows) == 0:
         return np.zeros((size, size), np.uint8), 1
-    points = np.column_stack([columns, rows]) @ turn[:, :2].T
+    ends = hand[rows].argmax(axis=1), hand.shape[1] - 1 - hand[rows, ::-1].argmax(axis=1)  # none lies further out
+    points = np.concatenate([np.column_stack([columns, rows]) for columns in ends]) @ turn[:, :2].T
     low, high = points.min(axis=0), points.max(axis=0)
     scale = (1 - 2 * FREE) * size / max(float((high - low).max()), 1.0)
     pixels = frame.pixels * hand

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from boneage_roi.pipeline.inputs import Item
     from boneage_roi.pipeline.reader import BoneAgeReader
 
-MOST_FAILURES = 1000
-"""More failed inputs are counted instead of named."""
-
 
 def items_of(inputs: "Sequence[str | Path]", recursive: bool = False) -> "list[Item]":
     """Inputs spread out; one that is alone and cannot be used is the user's mistake at once."""
@@ -55,18 +52,18 @@ def pass_on(
     from boneage_roi.outputs.sink import opened
     from boneage_roi.progress import tracked
 
-    with interruptible(kept), opened(sinks) as write, reading_progress(lambda: len(tally.failures)) as progress:
+    with interruptible(kept), opened(sinks) as write, reading_progress(lambda: tally.failed) as progress:
         for outcome in tracked(outcomes, label, total, progress):
             write(outcome)
 
 
-def report_failures(failures: Sequence[tuple[str, str]], total: int) -> None:
+def report_failures(tally: "Tally") -> None:
     """One line a failed input; exit 2 when it was the only one, else 1."""
-    for path, message in failures[:MOST_FAILURES]:
+    for path, message in tally.failures:
         fail(message if path in message else f"{path}: {message}")
-    if failures:
-        if len(failures) > MOST_FAILURES:
-            warn(f"and {len(failures) - MOST_FAILURES} more")
-        if total > 1:
-            warn(f"{len(failures)} of {total} inputs failed")
-        raise typer.Exit(1 if total > 1 else 2)
+    if tally.failed:
+        if tally.failed > len(tally.failures):
+            warn(f"and {tally.failed - len(tally.failures)} more")
+        if tally.total > 1:
+            warn(f"{tally.failed} of {tally.total} inputs failed")
+        raise typer.Exit(1 if tally.total > 1 else 2)

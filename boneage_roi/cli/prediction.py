@@ -167,10 +167,10 @@ def predict(
     kept = f"the rows so far are in {results.growing}; the same command with --resume goes on" if results else ""
     pass_on(outcomes, "predicting", len(items), sinks, kept, tally)
     if output and not as_json:
-        say(f"{tally.total - len(tally.failures)} of {tally.total} read; results in {output}")
+        say(f"{tally.total - tally.failed} of {tally.total} read; results in {output}")
     for path in reports.skipped if reports else ():
         warn(f"{path}: no DICOM report, because it is no DICOM file with a study")
-    report_failures(tally.failures, tally.total)
+    report_failures(tally)
 
 
 @app.command(epilog=examples("detect hand.png", "detect examples/ --output regions", "detect hand.png --json"))
@@ -195,9 +195,9 @@ def detect(
     pictures = PictureSink(output, items, outputs, region_overlay)
     sinks: list[Sink] = [tally, shown, pictures, BoxesSink(output / "boxes.csv", outputs)]
     pass_on(analyse_files(reader, items), "detecting", len(items), sinks, f"overlays so far are in {output}", tally)
-    if tally.total > len(tally.failures) and not as_json:
+    if tally.total > tally.failed and not as_json:
         say(f"overlays and boxes.csv are in {output}")
-    report_failures(tally.failures, tally.total)
+    report_failures(tally)
 
 
 @app.command(epilog=examples("segment hand.png", "segment examples/ --output masks"))
@@ -218,6 +218,6 @@ def segment(
     sinks: list[Sink] = [tally, masks_table(), PictureSink(output, items, outputs, hand_mask)]
     outcomes = analyse_files(open_reader(bundle), items)
     pass_on(outcomes, "segmenting", len(items), sinks, f"masks so far are in {output}", tally)
-    if tally.total > len(tally.failures):
+    if tally.total > tally.failed:
         say(f"masks are in {output}")
-    report_failures(tally.failures, tally.total)
+    report_failures(tally)

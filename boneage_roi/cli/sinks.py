@@ -13,12 +13,19 @@ from boneage_roi.outputs.sink import Sink
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.reader import BoneAgeReader
 
+MOST_FAILURES = 1000
+"""More failed inputs are counted instead of named."""
+
+MOST_STUDIES = 10_000
+"""With more studies of known children than this, no change between them is printed; the file of results has all."""
+
 
 class Tally:
-    """Counts outcomes, and keeps why inputs failed: (path, message)."""
+    """Counts outcomes, and keeps why the first inputs failed that did: (path, message)."""
 
     def __init__(self) -> None:
         self.total = 0
+        self.failed = 0
         self.failures: list[tuple[str, str]] = []
 
     def open(self) -> None:
@@ -28,7 +35,9 @@ class Tally:
         """Count an outcome."""
         self.total += 1
         if outcome.message:
-            self.failures.append((outcome.item.path, outcome.message))
+            self.failed += 1
+            if self.failed <= MOST_FAILURES:
+                self.failures.append((outcome.item.path, outcome.message))
 
     def close(self, complete: bool) -> None:
         """Nothing is left to do."""
@@ -40,7 +49,7 @@ class ShownAtTheEnd:
     Args:
         rows: what to keep of an outcome; no more than that stays in memory.
         show: prints what was kept.
-        longest: with more rows than this nothing is kept or shown.
+        longest: with more rows than this nothing is shown, and no more is kept.
     """
 
     def __init__(
@@ -90,7 +99,7 @@ def children_lines() -> Sink:
         for line in comparison_lines(studies):
             say(line)
 
-    return ShownAtTheEnd(rows, show_lines)
+    return ShownAtTheEnd(rows, show_lines, MOST_STUDIES)
 
 
 def ages_json(regions: Sequence[str]) -> Sink:

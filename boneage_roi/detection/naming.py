@@ -97,6 +97,7 @@ def _exemplars() -> Points:
 def _fitted(exemplar: Points, centres: Points) -> tuple[NDArray[np.int_], Points]:
     """The plate (-1: none) of each centre, and how far it lies from it, after the exemplar was moved onto them."""
     placed = exemplar
+    design = np.column_stack([exemplar, np.ones(len(exemplar))])
     plates = np.full(len(centres), -1)
     for _ in range(STEPS):
         distances = np.hypot(*(centres[:, None] - placed[None]).transpose(2, 0, 1))
@@ -105,7 +106,6 @@ def _fitted(exemplar: Points, centres: Points) -> tuple[NDArray[np.int_], Points
             break
         plates = assigned
         known = plates >= 0
-        design = np.column_stack([exemplar, np.ones(len(exemplar))])
         moved = np.linalg.lstsq(design[plates[known]], centres[known], rcond=None)[0]
         placed = design @ moved
     distances = np.hypot(*(centres[:, None] - placed[None]).transpose(2, 0, 1))
@@ -113,20 +113,25 @@ def _fitted(exemplar: Points, centres: Points) -> tuple[NDArray[np.int_], Points
 
 
 def _assigned(distances: Points) -> NDArray[np.int_]:
-    """Each row's column, nearest pairs first, no column twice; then pairs swap while that brings them nearer."""
-    columns = np.full(len(distances), -1)
-    taken = np.zeros(distances.shape[1], bool)
-    for flat in np.argsort(distances, axis=None):
-        row, column = divmod(int(flat), distances.shape[1])
+    """Each row's column, nearest pairs first, no column twice; then pairs swap while that brings them nearer.
+
+    In plain lists: single numbers of an array take many times as long, and every hand is fitted a hundred times.
+    """
+    count, width = distances.shape
+    columns, taken = [-1] * count, [False] * width
+    for flat in np.argsort(distances, axis=None).tolist():
+        row, column = divmod(flat, width)
         if columns[row] < 0 and not taken[column]:
             columns[row], taken[column] = column, True
+    squares = (distances**2).tolist()
     swapped = True
     while swapped:
         swapped = False
-        for one in range(len(columns)):
+        for one, own in enumerate(squares):
             for other in range(one):
-                kept = distances[one, columns[one]] ** 2 + distances[other, columns[other]] ** 2
-                if distances[one, columns[other]] ** 2 + distances[other, columns[one]] ** 2 < kept - 1e-9:
-                    columns[[one, other]] = columns[[other, one]]
+                theirs = squares[other]
+                kept = own[columns[one]] + theirs[columns[other]]
+                if own[columns[other]] + theirs[columns[one]] < kept - 1e-9:
+                    columns[one], columns[other] = columns[other], columns[one]
                     swapped = True
-    return columns
+    return np.array(columns)

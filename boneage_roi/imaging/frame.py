@@ -59,7 +59,8 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     kept = points[(points[:, 1] < FOREARM) & (np.hypot(*points.T) < REACH)]
     if len(kept) == 0:
         kept = np.array([[-0.9, -2.2], [0.9, FOREARM]])
-    (left, top), (right, _) = kept.min(axis=0), kept.max(axis=0)
+    across, along = kept.T
+    left, top, right = across.min(), along.min(), across.max()
     bottom = FOREARM
     scale = (1 - 2 * PADDING) * min(height / (bottom - top), width / max(right - left, 1e-3))
     middle = np.array([(left + right) / 2, (top + bottom) / 2])
@@ -93,4 +94,8 @@ def _hand_contrast(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> NDAr
     span = max(high - low, 1e-6)
     middle = np.clip((np.median(inside) - low) / span, 0.01, 0.99)
     gamma = np.float32(np.clip(np.log(MIDDLE_GREY) / np.log(middle), *GAMMAS))
-    return np.asarray(np.clip((pixels - low) / span, 0, 1) ** gamma * 255, np.uint8)
+    grey = (pixels - low) / span
+    np.clip(grey, 0, 1, out=grey)
+    np.power(grey, gamma, out=grey)
+    np.multiply(grey, 255, out=grey)
+    return grey.astype(np.uint8)

@@ -70,10 +70,14 @@ def predict_files(reader: BoneAgeReader, items: Iterable[Item]) -> Iterator[Outc
 
 
 def without_pixels(outcome: Outcome) -> Outcome:
-    """An outcome without images and masks: light to send, and all that a row is made of."""
-    found = outcome.analysis
+    """An outcome without images, masks, features and the bones' distributions: light, and all that a row is made of."""
+    found, age = outcome.analysis, outcome.bone_age
     if found is None:
         return outcome
+    if age is not None:
+        readings = tuple(replace(one, features=np.empty(0, np.float32)) for one in age.readings)
+        bones = tuple(replace(one, distribution=None) for one in age.bones)
+        outcome = replace(outcome, bone_age=replace(age, readings=readings, bones=bones))
     light = replace(
         found,
         radiograph=replace(found.radiograph, pixels=np.empty((0, 0), np.float32)),

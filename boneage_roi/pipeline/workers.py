@@ -8,12 +8,13 @@ A process is a plain child that is spoken to through pipes. It imports nothing o
 scripts need no ``if __name__ == "__main__"``; it ends when the pipe closes, even when its parent was killed.
 """
 
+import faulthandler
 import os
 import pickle
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,7 +32,7 @@ AHEAD = 4
 """Outcomes a worker that may wait for an earlier one: memory ends there."""
 
 PATIENCE = 600
-"""Seconds after which a worker is given up; the largest radiograph takes a few."""
+"""Seconds after which a worker gives itself up; the largest radiograph takes a few."""
 
 STARTS = 3
 """Attempts to start a worker."""
@@ -115,7 +116,7 @@ class Worker:
     """
 
     def __init__(self, settings: ReaderSettings, pixels: bool) -> None:
-        self._start_with = (settings, pixels)
+        self._start_with = (settings, pixels, PATIENCE)
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
@@ -126,17 +127,14 @@ class Worker:
             InputError: the bundle cannot be used, or no process can be started.
         """
         process = self._process or self._start()
-        late = threading.Timer(PATIENCE, process.kill)
-        late.start()
+        begun = time.monotonic()
         try:
             outcome = _ask(process, item)
         except (OSError, EOFError, pickle.UnpicklingError):
-            gone = not late.is_alive()
-            why = f"took more than {PATIENCE} s" if gone else _how_it_ended(process)
+            late = time.monotonic() - begun >= PATIENCE
+            why = f"took more than {PATIENCE} s" if late else _how_it_ended(process)
             self._stop()
             return Outcome(item, message=f"{item.path}: the process that read it {why}; read this image alone")
-        finally:
-            late.cancel()
         assert isinstance(outcome, Outcome)
         return outcome
 
@@ -218,13 +216,18 @@ def serve() -> None:
         answers.flush()
 
     with suppress(EOFError, BrokenPipeError):
-        settings, pixels = pickle.load(requests)
+        settings, pixels, patience = pickle.load(requests)
         try:
             reader = settings.open(threads=1)
         except InputError as error:
             answer(error)
             return
         answer(None)
-        while True:
-            (outcome,) = predict_files(reader, [pickle.load(requests)])
-            answer(outcome if pixels else without_pixels(outcome))
+        with Path(os.devnull).open("w") as nowhere:
+            while True:
+                item = pickle.load(requests)
+                # A clock that no decoder can hold up: it needs no Python to run.
+                faulthandler.dump_traceback_later(patience, exit=True, file=nowhere)
+                (outcome,) = predict_files(reader, [item])
+                faulthandler.cancel_dump_traceback_later()
+                answer(outcome if pixels else without_pixels(outcome))

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -18,6 +20,8 @@ from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.engines import Work, find_engine, read_here
 from boneage_roi.pipeline.inputs import Item, list_inputs
 from boneage_roi.pipeline.settings import ReaderSettings
+from boneage_roi.pipeline.workers import predict_parallel
+from boneage_roi.values import Analysis, Radiograph
 from tests.bundles import EXAMPLES, needs_bundle, write_toy_bundle
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds child processes in /proc")
@@ -103,6 +107,30 @@ def test_outcomes_bring_their_pictures_only_where_somebody_draws_them() -> None:
 
     assert side(True) > 100
     assert side(False) == 0
+
+
+class Stuck:
+    """In the place of a bundle: never comes to an end with a child of 120 cm."""
+
+    def open(self, threads: int | None = None) -> "Stuck":
+        return self
+
+    def analyse(self, radiograph: Radiograph) -> Analysis:
+        if radiograph.height_cm == 120:
+            time.sleep(3600)
+        raise InputError("was read")
+
+
+def test_a_worker_that_is_stuck_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boneage_roi.pipeline.workers.PATIENCE", 1)
+    picture = str(EXAMPLES / "girl-10y.png")
+    items = [Item(picture), Item(picture, height_cm=120), Item(picture)]
+    outcomes = list(predict_parallel(cast(ReaderSettings, Stuck()), items, 1))
+    assert [outcome.message for outcome in outcomes] == [
+        "was read",
+        f"{picture}: the process that read it took more than 1 s; read this image alone",
+        "was read",
+    ]
 
 
 def test_a_bundle_that_no_worker_can_open_is_the_users_mistake(tmp_path: Path) -> None:
