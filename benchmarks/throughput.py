@@ -1,16 +1,19 @@
 """How many hands a second are read from file to row, how it grows with workers, and what a killed run loses.
 
-    uv run python benchmarks/throughput.py speed hands/ --workers 1 2
+    uv run python benchmarks/throughput.py speed hands/ --workers 1 2 --before ../the-checkout-before-workers
+    uv run python benchmarks/throughput.py parts hands/
     uv run python benchmarks/throughput.py grow --seconds 0.1 --workers 1 2 4 8 16
     uv run python benchmarks/throughput.py files hands/ --files 20000
     uv run python benchmarks/throughput.py rows --rows 1000000
     uv run python benchmarks/throughput.py kills hands/ --inputs 2000 --kills 20
 
-``speed`` reads the same hands by the old loop (one process, a network thread a core) and by workers, in turns, so that
-what else the machine does falls on all alike. ``grow`` puts a fixed time of sleep in the place of the networks: what it
-finds is how far the process that hands out work and writes rows keeps up. ``files`` reads links to the given images and
-tells the memory of that process; ``--simulated`` leaves the networks out. ``kills`` ends the command by SIGKILL at
-random moments and gives it again with ``--resume``: the file must be the unbroken run's to the byte.
+``speed`` reads the same hands by the loop (one process, a network thread a core) and by workers, in turns, so that
+what else the machine does falls on all alike; ``--before`` adds the loop of an older checkout, such as commit
+f344280. ``parts`` tells what a hand takes of one core, in the networks and beside them. ``grow`` puts a fixed time of
+sleep in the place of the networks: what it finds is how far the process that hands out work and writes rows keeps up.
+``files`` reads links to the given images and tells the memory of that process; ``--simulated`` leaves the networks
+out. ``kills`` ends the command by SIGKILL at random moments and gives it again with ``--resume``: the file must be
+the unbroken run's to the byte.
 """
 
 import argparse
@@ -28,12 +31,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+import cv2
 import numpy as np
 
 from boneage_roi.imaging.reading import list_images
+from boneage_roi.onnx_session import Network
 from boneage_roi.outputs.csv import csv_text
 from boneage_roi.outputs.records import result_columns, result_row
-from boneage_roi.pipeline.batch import Outcome
+from boneage_roi.pipeline.batch import Outcome, predict_files
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.engines import Work, read_here
 from boneage_roi.pipeline.inputs import Item, list_inputs
@@ -77,8 +82,35 @@ def rate(outcomes: Iterator[Outcome], hands: int, regions: Sequence[str]) -> flo
     return (hands - WARM) / (time.perf_counter() - start)
 
 
-def speed(folder: Path, hands: int, workers: Sequence[int], rounds: int) -> None:
-    """The old loop and workers, in turns."""
+BEFORE = """
+import sys, time
+from pathlib import Path
+from boneage_roi.outputs.csv import csv_text
+from boneage_roi.outputs.records import result_columns, result_row
+from boneage_roi.pipeline.batch import predict_files
+from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.reader import BoneAgeReader
+warm, tta, *paths = sys.argv[1:]
+reader = BoneAgeReader(tta=tta == "True")
+columns = result_columns(reader.regions)
+for done, outcome in enumerate(predict_files(reader, [Item(path, sex="F") for path in paths]), 1):
+    csv_text([result_row(outcome, reader.regions)], columns)
+    if done == int(warm):
+        start = time.perf_counter()
+print((len(paths) - int(warm)) / (time.perf_counter() - start))
+"""
+"""The loop of a version without workers, in words that it knows."""
+
+
+def rate_before(checkout: Path, items: Sequence[Item], *, tta: bool) -> float:
+    """Hands a second of an older version, in a process of its own."""
+    command = [sys.executable, "-c", BEFORE, str(WARM), str(tta), *(str(Path(item.path).absolute()) for item in items)]
+    environment = os.environ | {"PYTHONPATH": str(checkout.absolute())}
+    return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+def speed(folder: Path, hands: int, workers: Sequence[int], rounds: int, before: Path | None) -> None:
+    """The loop of before, today's, and workers, in turns."""
     items = [Item(str(path), sex="F") for path in islice(cycle(list_images(folder)), hands)]
     bundle = Bundle.load()
     regions = bundle.manifest.regions
@@ -86,14 +118,48 @@ def speed(folder: Path, hands: int, workers: Sequence[int], rounds: int) -> None
         settings = ReaderSettings(bundle, tta)
         found: dict[str, list[float]] = {}
         for _ in range(rounds):
+            if before:
+                found.setdefault("before", []).append(rate_before(before, items, tta=tta))
             found.setdefault("loop", []).append(rate(read_here(Work(settings, 1))(items), hands, regions))
             for count in workers:
                 outcomes = predict_parallel(settings, items, count)
                 found.setdefault(f"{count} workers", []).append(rate(outcomes, hands, regions))
         print("six views" if tta else "one view (--no-tta)")
+        first = next(iter(found))
         for name, rates in found.items():
-            times = median(one / loop for one, loop in zip(rates, found["loop"], strict=True))
-            print(f"  {name:10}  {median(rates):6.2f} hands/s  {times:.2f} times the loop")
+            times = median(one / other for one, other in zip(rates, found[first], strict=True))
+            print(f"  {name:10}  {median(rates):6.2f} hands/s  {times:.2f} times {first}", flush=True)
+
+
+def parts(folder: Path, hands: int) -> None:
+    """What a hand takes of one core: networks, which a GPU may take over, and all else, which it may not."""
+    spent = [0.0]
+    run = Network.__call__
+
+    def timed(network: Network, *arguments: Any, **options: Any) -> Any:
+        start = time.process_time()
+        try:
+            return run(network, *arguments, **options)
+        finally:
+            spent[0] += time.process_time() - start
+
+    Network.__call__ = timed  # type: ignore[method-assign]
+    cv2.setNumThreads(1)
+    items = [Item(str(path), sex="F") for path in islice(cycle(list_images(folder)), hands + WARM)]
+    for tta in (False, True):
+        settings = ReaderSettings(Bundle.load(), tta)
+        regions = settings.bundle.manifest.regions
+        outcomes = predict_files(settings.open(threads=1), items)
+        rate(islice(outcomes, WARM), WARM + 1, regions)
+        spent[0], start = 0.0, time.process_time()
+        rate(outcomes, hands, regions)
+        whole = (time.process_time() - start) / hands
+        inside = spent[0] / hands
+        print(
+            f"{'six views' if tta else 'one view (--no-tta)'}: {whole * 1e3:.1f} ms of one core a hand, "
+            f"{inside * 1e3:.1f} of them in the networks, {(whole - inside) * 1e3:.1f} beside them",
+            flush=True,
+        )
 
 
 def grow(seconds: float, hands: int, workers: Sequence[int]) -> None:
@@ -198,8 +264,6 @@ def _links(folder: Path, place: Path, count: int) -> Path:
 
 
 def _picture(folder: Path) -> Path:
-    import cv2
-
     path = folder / "a.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (100, 80), dtype=np.uint8))
     return path
@@ -220,9 +284,10 @@ def _resident() -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
-    parser.add_argument("what", choices=("speed", "grow", "files", "rows", "kills"))
+    parser.add_argument("what", choices=("speed", "parts", "grow", "files", "rows", "kills"))
     parser.add_argument("folder", type=Path, nargs="?", default=HERE.parent / "examples", help="of images")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--before", type=Path, metavar="DIR", help="speed: a checkout of an older version")
     parser.add_argument("--hands", type=int, default=60, help="of speed, and of each worker in grow")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.1, help="of a hand in grow")
@@ -234,7 +299,9 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])  # workers import Sleeper
     if given.what == "speed":
-        speed(given.folder, given.hands, given.workers, given.rounds)
+        speed(given.folder, given.hands, given.workers, given.rounds, given.before)
+    elif given.what == "parts":
+        parts(given.folder, given.hands)
     elif given.what == "grow":
         grow(given.seconds, given.hands, given.workers)
     elif given.what == "files":
