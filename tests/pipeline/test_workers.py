@@ -155,3 +155,11 @@ def test_a_script_without_a_main_guard_may_use_workers(tmp_path: Path) -> None:
 def test_a_wrong_engine_lists_the_right_ones() -> None:
     with pytest.raises(InputError, match="known are local, ray"):
         find_engine("loco")
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
+    pytest.importorskip("ray")
+    settings = cast(ReaderSettings, Stuck())
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(InputError, match=f"no Ray cluster at {address} .*refused"):
+            find_engine("ray")(Work(settings, 1, address=address))
