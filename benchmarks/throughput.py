@@ -109,12 +109,14 @@ def rate_before(checkout: Path, items: Sequence[Item], *, tta: bool) -> float:
     return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
-def speed(folder: Path, hands: int, workers: Sequence[int], rounds: int, before: Path | None) -> None:
+def speed(
+    folder: Path, hands: int, workers: Sequence[int], rounds: int, before: Path | None, views: Sequence[int]
+) -> None:
     """The loop of before, today's, and workers, in turns."""
     items = [Item(str(path), sex="F") for path in islice(cycle(list_images(folder)), hands)]
     bundle = Bundle.load()
     regions = bundle.manifest.regions
-    for tta in (False, True):
+    for tta in (count > 1 for count in views):
         settings = ReaderSettings(bundle, tta)
         found: dict[str, list[float]] = {}
         for _ in range(rounds):
@@ -181,7 +183,7 @@ def grow(seconds: float, hands: int, workers: Sequence[int]) -> None:
 
 
 def files(folder: Path, count: int, workers: int, *, simulated: bool) -> None:
-    """Memory of the command's own process while it reads so many links."""
+    """Memory of the process that hands out and writes, and of its workers, while these read so many links."""
     with tempfile.TemporaryDirectory() as place:
         links = _links(folder, Path(place) / "links", count)
         if simulated:
@@ -200,11 +202,15 @@ def files(folder: Path, count: int, workers: int, *, simulated: bool) -> None:
             for done, outcome in enumerate(predict_parallel(settings, items, workers), 1):
                 table.write(csv_text([result_row(outcome, regions)], columns))
                 if done % max(1, count // 10) == 0:
-                    sizes.append(_resident())
+                    own, workers_own = _resident(Path("/proc/self")), [*map(_resident, _children())]
+                    sizes.append((own, max(workers_own, default=0)))
                     print(
-                        f"{done:7} rows  {done / (time.perf_counter() - start):6.1f}/s  {sizes[-1]:.0f} MB", flush=True
+                        f"{done:7} rows  {done / (time.perf_counter() - start):6.1f}/s  {own:.0f} MB, "
+                        f"workers {', '.join(f'{size:.0f}' for size in workers_own)} MB",
+                        flush=True,
                     )
-        print(f"memory from a tenth to the end: {sizes[-1] - sizes[0]:+.1f} MB")
+        (first, worker), (last, other) = sizes[0], sizes[-1]
+        print(f"memory from a tenth to the end: {last - first:+.1f} MB, largest worker {other - worker:+.1f} MB")
 
 
 def rows(count: int) -> None:
@@ -276,9 +282,14 @@ def _lines(path: Path) -> int:
         return 0
 
 
-def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+def _resident(process: Path) -> float:
+    """Memory of a process, MB; ``process`` is its folder in /proc."""
+    return int((process / "statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+def _children() -> list[Path]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [Path("/proc") / child for task in tasks for child in task.read_text().split()]
 
 
 def main() -> None:
@@ -287,6 +298,7 @@ def main() -> None:
     parser.add_argument("what", choices=("speed", "parts", "grow", "files", "rows", "kills"))
     parser.add_argument("folder", type=Path, nargs="?", default=HERE.parent / "examples", help="of images")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--views", type=int, nargs="+", default=[1, 6], choices=(1, 6), help="of speed")
     parser.add_argument("--before", type=Path, metavar="DIR", help="speed: a checkout of an older version")
     parser.add_argument("--hands", type=int, default=60, help="of speed, and of each worker in grow")
     parser.add_argument("--rounds", type=int, default=3)
@@ -299,7 +311,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])  # workers import Sleeper
     if given.what == "speed":
-        speed(given.folder, given.hands, given.workers, given.rounds, given.before)
+        speed(given.folder, given.hands, given.workers, given.rounds, given.before, given.views)
     elif given.what == "parts":
         parts(given.folder, given.hands)
     elif given.what == "grow":
