@@ -145,7 +145,7 @@ def parts(folder: Path, hands: int) -> None:
         finally:
             spent[0] += time.process_time() - start
 
-    Network.__call__ = timed  # type: ignore[method-assign]
+    Network.__call__ = timed  # type: ignore[assignment, method-assign]
     cv2.setNumThreads(1)
     items = [Item(str(path), sex="F") for path in islice(cycle(list_images(folder)), hands + WARM)]
     for tta in (False, True):

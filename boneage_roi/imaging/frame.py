@@ -98,4 +98,4 @@ def _hand_contrast(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> NDAr
     np.clip(grey, 0, 1, out=grey)
     np.power(grey, gamma, out=grey)
     np.multiply(grey, 255, out=grey)
-    return grey.astype(np.uint8)
+    return np.asarray(grey, np.uint8)

@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("timm", reason="needs the extra train")
 
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 
 from boneage_roi.learning.onnx_export import export_onnx, load_onnx
 
