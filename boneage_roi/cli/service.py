@@ -72,6 +72,7 @@ def serve(
         bundle=bundle,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("highdicom").setLevel(logging.CRITICAL)  # it tells every step
     reader = BoneAgeReader(bundle, threads=settings.network_threads, provider=provider)
     listener = listening(host, port)
     shown = f"[{host}]" if ":" in host else host
@@ -141,7 +142,8 @@ def listen(
     peer = replace(Peer.parse(send_to), tls=client_side)
     rules = Rules.of(modality, body_part)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it quotes what was sent
+    for noisy in ("pynetdicom", "highdicom"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # they quote what was sent, or tell every step
     reader = BoneAgeReader(bundle, threads=threads, provider=provider)
     kept = Queue(queue)
     end = start(Listening(aet, host, port, tuple(accept_from or ()), associations, server_side), kept, rules)

@@ -249,6 +249,7 @@ def test_what_the_archive_does_not_take_waits_for_it(tmp_path: Path) -> None:
             assert subprocess.run(send, capture_output=True).returncode == 0
         wait_for(lambda: len(list((tmp_path / "queue/answers").glob("*/*.dcm"))) == 2, 90, "the answer is there")
         wait_for(lambda: "the next try is in" in (tmp_path / "node.log").read_text(), 30, "it tries")
+        assert "copy attributes" not in (tmp_path / "node.log").read_text(), "the steps of a library"
         assert subprocess.run(
             [ECHOSCU, "-aec", "OTHER", "127.0.0.1", str(node.port)], capture_output=True
         ).returncode, "another title is not answered"
