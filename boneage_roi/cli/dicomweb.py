@@ -67,7 +67,7 @@ def dicomweb(
 
     client = Archive(url, token, user, password).client()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    for noisy in ("pynetdicom", "dicomweb_client", "urllib3"):
+    for noisy in ("pynetdicom", "dicomweb_client", "urllib3", "highdicom"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # they quote UIDs and what was sent
     reader = BoneAgeReader(bundle, threads=threads, provider=provider)
     kept = Queue(queue)
