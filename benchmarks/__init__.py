@@ -1,0 +1,1 @@
+"""Measurements of the package: each file is a command of its own."""
