@@ -2,15 +2,18 @@
 
     python benchmarks/loader.py --preset default --region hand --loaders 0 1 2
     python benchmarks/loader.py --region hand --hands 12000 --memory
+    python benchmarks/loader.py --region hand --memory --run runs/default
 
 The crops are noise of the settings' size: what is done to them does not depend on what they show. ``--memory`` writes
-the crops of so many hands, with bad exports, and tells what the process holds of them and what their file takes.
+the crops of so many hands, with bad exports, and tells what the process holds of them and what their file takes. With
+``--run`` they are the crops of a run's `train` hands, cut from its hand frames and bad exports as a training does.
 """
 
 import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +26,9 @@ from boneage_roi.regional_models.crops import Crops
 from boneage_roi.regional_models.dataset import CONTEXT, RegionDataset, RegionSample
 from boneage_roi.regional_models.mapped import MappedSamples
 from boneage_roi.regional_models.networks import build_network
-from boneage_roi.regional_models.train import RegionTraining
+from boneage_roi.regional_models.train import RegionTraining, cut_samples
 from boneage_roi.regions import REGIONS
+from boneage_roi.runs.run import Run
 
 
 def noise(hands: int, crops: int, size: tuple[int, int]) -> Iterator[RegionSample]:
@@ -84,8 +88,9 @@ def step_rate(config: TrainConfig, region: str, dataset: RegionDataset, precisio
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="default")
+    parser.add_argument("--run", type=Path, help="take the crops of this run in place of noise")
     parser.add_argument("--region", default="hand")
-    parser.add_argument("--hands", type=int, default=512)
+    parser.add_argument("--hands", type=int, default=512, help="at the most")
     parser.add_argument("--loaders", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--precision", default="32-true")
     parser.add_argument("--steps", type=int, default=4)
@@ -96,14 +101,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         before, _ = held()
         file = Path(folder) / "crops.bin"
-        samples = MappedSamples(file, noise(arguments.hands, crops, settings.size))
+        made = noise(arguments.hands, crops, settings.size)
+        if arguments.run is not None:
+            run = Run(arguments.run)
+            settings = run.config.regions[region]
+            made = islice(cut_samples(run, region, settings.size, settings.margin, "train", None), arguments.hands)
+        samples = MappedSamples(file, made)
         dataset = RegionDataset(samples, settings.size, crops, seed=0, augmentation=1.0, bad_exports=0.3)
         if arguments.memory:
             started = time.perf_counter()
             total = sum(int(sample.crops.pixels[0, 0, 0]) + int(sample.crops.pixels[-1, -1, -1]) for sample in samples)
             own, mapped = held()
             size = file.stat().st_size / 2**30
-            print(f"{arguments.hands} hands: file {size:.2f} GB, own memory +{own - before:.2f} GB (all {own:.2f} GB)")
+            print(f"{len(samples)} hands: file {size:.2f} GB, own memory +{own - before:.2f} GB (all {own:.2f} GB)")
             print(f"mapped and shared {mapped:.2f} GB; {time.perf_counter() - started:.0f} s, checksum {total}")
             return
         for loaders in arguments.loaders:
