@@ -11,6 +11,9 @@ from boneage_roi.errors import InputError
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.shards import Share
 
+MOST = 10**8
+"""Inputs of a list; a longer one is none."""
+
 
 @dataclass(frozen=True)
 class ShareFile:
@@ -33,6 +36,12 @@ class ShareFile:
     listed: int
     listing: str
     steps: tuple[int, ...]
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether every field is of its kind, and no list longer than any archive: a note may come from anywhere."""
+        texts = all(isinstance(text, str) for text in (self.file, self.sha256, self.made_by, self.listing))
+        return texts and all(type(n) is int and 0 <= n <= MOST for n in (self.shard, self.shards, self.listed))
 
     @property
     def positions(self) -> list[int]:
@@ -72,9 +81,11 @@ def read_share_file(path: Path) -> ShareFile:
     try:
         fields = json.loads(note_of(path).read_text(encoding="utf-8"))
         note = ShareFile(**(fields | {"steps": tuple(map(int, fields["steps"]))}))
+        if not note.is_plausible:
+            raise ValueError("not what is written")
     except FileNotFoundError:
         raise InputError(f"{path}: {note_of(path).name} is not beside it; copy both") from None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise InputError(f"{note_of(path)}: is damaged; run that share again") from None
     if _digest(path) != note.sha256:
         raise InputError(f"{path}: has been changed or copied in part; copy it again, or run that share again")

@@ -19,7 +19,12 @@ import boneage_roi.cli.root  # registers the commands
 from boneage_roi.cli.common import app
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.csv import frame_csv
+from boneage_roi.outputs.files import OutputFiles
+from boneage_roi.outputs.merging import merge
+from boneage_roi.outputs.share_files import write_share_file
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
+from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.shards import take_share
 from boneage_roi.reports.select import select
 from tests.bundles import EXAMPLES, needs_bundle
 from tests.hostile.test_outputs import Command, command, contents, dl  # noqa: F401  fixtures
@@ -239,3 +244,35 @@ def test_18_11_a_file_that_was_written_does_nothing_to_a_terminal(
     code, out, err = command("atlas", "--sex", "F", "--age", "10y", "--output", "\x1b[2J\u202eb.png")
     assert (code, err) == (0, "")
     assert out.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"listed": 10**15},
+        {"listed": -1},
+        {"listed": "2"},
+        {"listed": 1.5},
+        {"shard": [0]},
+        {"shards": None},
+        {"made_by": {}},
+        {"steps": [10**400]},
+        {"steps": ["x"]},
+        {"steps": 7},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_18_14_a_note_of_a_share_that_is_none_is_one_line(tmp_path: Path, change: dict[str, object]) -> None:
+    """Notes travel with the files of other machines: none takes the memory, none shows a traceback."""
+    items = [Item(str(tmp_path / f"{number}.png"), error="none") for number in range(2)]
+    share, path = take_share(items, 0, 1), tmp_path / "part.csv"
+    path.write_text("path\n0.png\n1.png\n")
+    write_share_file(path, OutputFiles("predict"), share, "toy", [0, 1])
+    assert merge([path], tmp_path / "whole.csv") == 2
+    note = tmp_path / "_part.csv.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | change))
+    with pytest.raises(InputError) as caught:
+        merge([path], tmp_path / "other.csv")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "other.csv").exists()
