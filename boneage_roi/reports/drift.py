@@ -162,14 +162,14 @@ def _quantities(table: pd.DataFrame) -> Iterator[tuple[str, str, str, NDArray[np
     def number(name: str) -> NDArray[np.float64]:
         if name not in table:
             return np.zeros(0)
-        return pd.to_numeric(table[name], errors="coerce").dropna().to_numpy(float)
+        return _numbers(table[name]).dropna().to_numpy(float)
 
     yield "outcome", "not readable", "share", share(table["status"] == "error")
     yield "outcome", "rejected", "share", share(table["status"] == "rejected", table["status"] != "error")
     yield "outcome", "warned", "share", share(table["quality"] == "warning", read)
     if {"lower", "upper"} <= set(table):
-        ends = table.loc[read, ["lower", "upper"]].apply(pd.to_numeric, errors="coerce").dropna()
-        yield "reading", "interval width", "months", (ends["upper"] - ends["lower"]).to_numpy(float)
+        widths = (_numbers(table["upper"]) - _numbers(table["lower"]))[read].dropna()
+        yield "reading", "interval width", "months", widths.to_numpy(float)
     else:
         yield "reading", "interval width", "months", np.zeros(0)
     yield "reading", "disagreement of regions", "months", _disagreement(table[read])
@@ -183,11 +183,17 @@ def _quantities(table: pd.DataFrame) -> Iterator[tuple[str, str, str, NDArray[np
     yield "population", "bone age", "months", number("bone_age_months")
 
 
+def _numbers(column: "pd.Series[Any]") -> "pd.Series[float]":
+    """A column's numbers; none where it holds something else, or what no image gives: beyond any measure."""
+    values = pd.to_numeric(column, errors="coerce").astype(float)
+    return values.where(values.abs() < 1e12)
+
+
 def _disagreement(table: pd.DataFrame) -> NDArray[np.float64]:
     """Standard deviation of the regions' ages of every hand that has two or more, months."""
     columns = [column for region in REGIONS if (column := age_column(region)) in table]
-    ages = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    ages = ages[np.isfinite(ages).sum(axis=1) > 1] if columns else np.zeros((0, 1))
+    ages = np.column_stack([_numbers(table[column]) for column in columns]) if columns else np.zeros((0, 1))
+    ages = ages[np.isfinite(ages).sum(axis=1) > 1]
     return np.asarray(np.nanstd(ages, axis=1))
 
 

@@ -276,3 +276,24 @@ def test_18_14_a_note_of_a_share_that_is_none_is_one_line(tmp_path: Path, change
         merge([path], tmp_path / "other.csv")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "other.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "error"},
+        {"status": ""},
+        {"bone_age_months": np.inf},
+        {"lower": -np.inf, "upper": np.inf},
+        {"measure_noise": 1e308},
+        {"measure_noise": "x", "sex": "?"},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("error")
+def test_18_2_a_period_without_a_number_is_compared_by_the_others(tmp_path: Path, change: dict[str, object]) -> None:
+    readings(60, 1).assign(**change).to_csv(tmp_path / "new.csv", index=False)
+    found = br.drift(tmp_path / "new.csv", readings(90, 2))
+    assert np.isfinite(found.table.select_dtypes("number").to_numpy()).all()
+    assert len(found.table) > 5
+    assert "not compared" in found.notes[0]
