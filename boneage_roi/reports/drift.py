@@ -162,14 +162,14 @@ def _quantities(table: pd.DataFrame) -> Iterator[tuple[str, str, str, NDArray[np
     def number(name: str) -> NDArray[np.float64]:
         if name not in table:
             return np.zeros(0)
-        return _numbers(table[name]).dropna().to_numpy(float)
+        return np.asarray(_numbers(table[name]).dropna(), float)
 
     yield "outcome", "not readable", "share", share(table["status"] == "error")
     yield "outcome", "rejected", "share", share(table["status"] == "rejected", table["status"] != "error")
     yield "outcome", "warned", "share", share(table["quality"] == "warning", read)
     if {"lower", "upper"} <= set(table):
         widths = (_numbers(table["upper"]) - _numbers(table["lower"]))[read].dropna()
-        yield "reading", "interval width", "months", widths.to_numpy(float)
+        yield "reading", "interval width", "months", np.asarray(widths, float)
     else:
         yield "reading", "interval width", "months", np.zeros(0)
     yield "reading", "disagreement of regions", "months", _disagreement(table[read])

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -291,7 +291,7 @@ def test_18_14_a_note_of_a_share_that_is_none_is_one_line(tmp_path: Path, change
     ids=str,
 )
 @pytest.mark.filterwarnings("error")
-def test_18_2_a_period_without_a_number_is_compared_by_the_others(tmp_path: Path, change: dict[str, object]) -> None:
+def test_18_2_a_period_without_a_number_is_compared_by_the_others(tmp_path: Path, change: dict[str, Any]) -> None:
     readings(60, 1).assign(**change).to_csv(tmp_path / "new.csv", index=False)
     found = br.drift(tmp_path / "new.csv", readings(90, 2))
     assert np.isfinite(found.table.select_dtypes("number").to_numpy()).all()
