@@ -1,9 +1,10 @@
-"""How a service bears load: one client alone, two (light load), then many at once; its memory over time.
+"""How a service bears load: one client alone, two that pause (light load), then many at once; its memory over time.
 
     boneage-roi serve --port 8000 &
     uv run --extra serve python benchmarks/load.py http://127.0.0.1:8000 --clients 16 --seconds 120 --pid $!
 
-Each client sends the examples one after another; on 429 it waits as long as Retry-After says. Prints how many answers
+Each client sends the examples one after another; on 429 it waits as long as Retry-After says. Under light load two
+people look at each answer for four seconds on average (exponential) before they send the next. Prints how many answers
 of each status there were, the time of readings (median and 95th percentile), how many times the warm time (the median
 of one client alone) the 95th percentile of light load is, and the resident memory of the process at the start, in the
 middle and at the end. Ends with 1 when an answer was neither 200 nor 429.
@@ -15,6 +16,7 @@ With ``--count`` the clients send so many readings together, and the memory is p
 
 import argparse
 import math
+import random
 import sys
 import threading
 import time
@@ -27,14 +29,17 @@ from statistics import quantiles
 PARTS = 10
 """How often the memory is printed while many readings are done."""
 
+PAUSE = 4.0
+"""Seconds between an answer and the next image of one person, on average, under light load."""
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 class Clients:
     """Clients that read until a moment, or until there are so many readings, each in a thread."""
 
-    def __init__(self, url: str, until: float, count: float = math.inf) -> None:
-        self._url, self._until, self._count = url, until, count
+    def __init__(self, url: str, until: float, count: float = math.inf, pause: float = 0.0) -> None:
+        self._url, self._until, self._count, self._pause = url, until, count, pause
         self._images = [path.read_bytes() for path in sorted(EXAMPLES.glob("*-*y*.png"))]
         self._lock = threading.Lock()
         self.statuses: Counter[str] = Counter()
@@ -48,6 +53,7 @@ class Clients:
             thread.join()
 
     def _read(self, number: int) -> None:
+        chance = random.Random(number)
         while time.monotonic() < self._until and self.statuses["200"] < self._count:
             began = time.monotonic()
             status, pause = self._post(self._images[number % len(self._images)])
@@ -56,7 +62,7 @@ class Clients:
                 if status == "200":
                     self.seconds.append(time.monotonic() - began)
             number += 1
-            time.sleep(pause)
+            time.sleep(pause + (chance.expovariate(1 / self._pause) if self._pause else 0.0))
 
     def _post(self, image: bytes) -> tuple[str, float]:
         heads = {"Content-Type": "image/png"}
@@ -112,7 +118,7 @@ def main() -> int:
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument(
-        "--seconds", type=float, default=120, help="of the load; before, a quarter of it each for one client and two"
+        "--seconds", type=float, default=120, help="of the load; before, a quarter of it for one client, half for two"
     )
     parser.add_argument("--pid", type=int, help="process of the service, for its memory")
     parser.add_argument("--count", type=int, help="readings in all, instead of seconds")
@@ -122,8 +128,8 @@ def main() -> int:
     Clients(options.url, math.inf, 2).run(1)  # warm
     seen: set[str] = set()
     times = []
-    for count, name in ((1, "1 client"), (2, "2 clients, light load")):
-        few = Clients(options.url, time.monotonic() + options.seconds / 4)
+    for count, name, pause in ((1, "1 client", 0.0), (2, "2 clients that pause, light load", PAUSE)):
+        few = Clients(options.url, time.monotonic() + options.seconds / (2 if pause else 4), pause=pause)
         few.run(count)
         times.append(report(name, few))
         seen |= set(few.statuses)
