@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import Request
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -102,7 +103,7 @@ async def _form(request: Request, body: AsyncGenerator[bytes]) -> Submission:
     try:
         parser = _InMemory(request.headers, body, max_files=1, max_fields=32, max_part_size=FIELD_BYTES)
         form = await parser.parse()
-    except (MultiPartException, UnicodeDecodeError, KeyError, LookupError) as error:
+    except (MultiPartException, FormParserError, UnicodeDecodeError, KeyError, LookupError) as error:
         text = error.message if isinstance(error, MultiPartException) else "it is damaged"
         raise Problem(422, f"the form cannot be read: {text}", "input") from None
     try:
