@@ -57,9 +57,9 @@ def main(
         whole = table[(table.split == split) & table["id"].isin(list(boxes))]
         parts.append(whole.sample(min(count, len(whole)), random_state=0))
     features = [region_features(list(part["id"]), frames, boxes) for part in parts]
-    features = reduced(*features)
-    sexes = [(part.sex == "M").to_numpy(float) for part in parts]
-    ages = [part.boneage.to_numpy(float) for part in parts]
+    features = reduced(features[0], features[1])
+    sexes = [np.asarray(part.sex == "M", np.float64) for part in parts]
+    ages = [np.asarray(part.boneage, np.float64) for part in parts]
     sizes = range(start, min(most, len(parts[0])) + 1, step)
     curves: dict[str, list[list[float]]] = {name: [] for name in ("random", *WAYS)}
     for seed in track(range(seeds), "seeds"):
