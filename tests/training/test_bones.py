@@ -1,5 +1,6 @@
 """What a run's bundle learns of its single bones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,7 +21,9 @@ from tests.training.runs import hands_of_every_split, write_frames, write_run
 class TooYoung:
     """Says of every crop half of the age that the frame's grey tells, and 20 months."""
 
-    def each(self, frame: HandFrame, boxes: list[RegionBox], sex: str) -> list[RegionReading]:
+    def each(
+        self, frame: HandFrame, boxes: list[RegionBox], sex: str, turns: Sequence[float] | None
+    ) -> list[RegionReading]:
         months = round(20 + float(frame.pixels[-1, 0]) / 2)
         distribution = np.eye(240, dtype=np.float32)[months]
         return [
