@@ -312,6 +312,8 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=20)
     given = parser.parse_args()
+    if given.before is not None and not (given.before / "boneage_roi").is_dir():
+        parser.error(f"--before {given.before}: no checkout of this package")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])  # workers import Sleeper
     if given.what == "speed":
         speed(given.folder, given.hands, given.workers, given.rounds, given.before, given.views)
