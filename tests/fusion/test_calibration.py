@@ -37,3 +37,10 @@ def test_18_17_intervals_of_alike_hands_cover_just_the_share_that_was_asked_for(
     covered = float((errors <= intervals.half_width(hands, fused) + 1e-4).mean())
     assert coverage - 0.006 <= covered <= coverage + 0.018
     assert intervals.coverage == coverage
+
+
+def test_the_same_hands_give_the_same_intervals() -> None:
+    hands = hands_of(300, seed=1)
+    fused = hands.distributions.mean(axis=1)
+    errors = np.abs(np.random.default_rng(4).normal(0, 8, 300)).astype(np.float32)
+    assert fit_intervals(hands, fused, errors, 0.9) == fit_intervals(hands, fused, errors, 0.9)

@@ -45,7 +45,7 @@ def test_limits_come_back_as_they_were_kept(tmp_path: Path) -> None:
     assert Maturity.read(tmp_path / "maturity.json") == learnt()
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"from_months": {"X": 3}}', '{"from_months": {"F": NaN}}', "[]"])
+@pytest.mark.parametrize("text", ["", "{}", '{"from_months": {"X": 3}}', '{"from_months": {"F": NaN, "M": 200}}', "[]"])
 def test_a_damaged_file_is_said_in_a_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "maturity.json").write_text(text)
     with pytest.raises(InputError, match="damaged"):
