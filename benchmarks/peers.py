@@ -7,10 +7,9 @@ from time import perf_counter
 import numpy as np
 import onnxruntime as ort
 
-TRIO, BEST_SINGLE = "Deeplasia's three networks", "ConvNeXt-T at 512"
 PEERS = {
-    TRIO: (("efficientnet_b0", 512), ("efficientnet_b0", 1024), ("efficientnet_b4", 512)),
-    BEST_SINGLE: (("convnext_tiny", 512),),
+    "Deeplasia's three networks": (("efficientnet_b0", 512), ("efficientnet_b0", 1024), ("efficientnet_b4", 512)),
+    "ConvNeXt-T at 512": (("convnext_tiny", 512),),
 }
 """Name of a system -> its networks: a timm name, and the side of the square image that it sees."""
 

@@ -115,13 +115,18 @@ def inputs(features: Features, region: str, sexes: NDArray[np.float64]) -> NDArr
 
 
 def taught(
-    rows: NDArray[np.intp], features: Features, sexes: NDArray[np.float64], ages: NDArray[np.float64]
+    rows: NDArray[np.intp],
+    features: Features,
+    sexes: NDArray[np.float64],
+    ages: NDArray[np.float64],
+    asked: tuple[Features, NDArray[np.float64]] | None = None,
 ) -> Features:
-    """Each region's ages (N,) of all hands, by regressions that learnt from some."""
+    """Each region's ages of hands, by regressions that learnt from some rows; of the same hands, or of those asked."""
     told = {}
     for region in CROPS:
-        seen = inputs(features, region, sexes)
-        told[region] = Ridge(alpha=20.0).fit(seen[rows], ages[rows]).predict(seen)
+        learnt = inputs(features, region, sexes)
+        seen = learnt if asked is None else inputs(asked[0], region, asked[1])
+        told[region] = Ridge(alpha=20.0).fit(learnt[rows], ages[rows]).predict(seen)
     return told
 
 
@@ -163,11 +168,8 @@ def error(
     ages: Sequence[NDArray[np.float64]],
 ) -> float:
     """Mean absolute error in months on the hands that are held back."""
-    told = []
-    for region in CROPS:
-        learnt, held = (inputs(part, region, sex) for part, sex in zip(features, sexes, strict=True))
-        told.append(Ridge(alpha=20.0).fit(learnt[rows], ages[0][rows]).predict(held))
-    return float(np.abs(np.mean(told, axis=0) - ages[1]).mean())
+    told = taught(rows, features[0], sexes[0], ages[0], (features[1], sexes[1]))
+    return float(np.abs(np.mean(list(told.values()), axis=0) - ages[1]).mean())
 
 
 def draw(path: Path, sizes: list[int], curves: dict[str, list[list[float]]]) -> None:

@@ -71,15 +71,7 @@ class Run:
             InputError: it is not what ``prepare`` wrote.
         """
         path = self.path / layout.ANNOTATIONS / name
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, RecursionError):
-            raise InputError(f"{path}: damaged; {_AGAIN}") from None
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: damaged; {_AGAIN}")
-        return content
+        return _read_json(path, f"{path}: damaged; {_AGAIN}") or {}
 
     @property
     def annotated_boxes(self) -> pd.DataFrame:
@@ -119,13 +111,15 @@ class Run:
         Raises:
             InputError: the file was damaged.
         """
-        return _read_json(self.path / stage / layout.METRICS, stage, self.path)
+        path = self.path / stage / layout.METRICS
+        return _read_json(path, _damaged(path, stage, self.path))
 
     def record(self, stage: str) -> dict[str, Any] | None:
         """What a stage was made of: ``settings``, ``inputs`` and, once it is finished, ``outputs``."""
-        record = _read_json(self.path / stage / layout.FINGERPRINT, stage, self.path)
+        path = self.path / stage / layout.FINGERPRINT
+        record = _read_json(path, _damaged(path, stage, self.path))
         if record is not None and not record.keys() >= {"settings", "inputs"}:
-            raise InputError(_damaged(self.path / stage / layout.FINGERPRINT, stage, self.path))
+            raise InputError(_damaged(path, stage, self.path))
         return record
 
     def begun(self, stage: str) -> bool:
@@ -213,16 +207,20 @@ class Run:
 _AGAIN = "prepare the run again"
 
 
-def _read_json(path: Path, stage: str, run: Path) -> dict[str, Any] | None:
-    """An object of a stage's folder; None when the file is missing."""
+def _read_json(path: Path, damaged: str) -> dict[str, Any] | None:
+    """An object of a run's folder; None when the file is missing.
+
+    Raises:
+        InputError: it is none; the message is ``damaged``.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):
-        raise InputError(_damaged(path, stage, run)) from None
+        raise InputError(damaged) from None
     if not isinstance(content, dict):
-        raise InputError(_damaged(path, stage, run))
+        raise InputError(damaged)
     return content
 
 

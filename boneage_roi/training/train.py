@@ -50,10 +50,13 @@ def train(
     """
     opened = Run(Path(run), devices)
     devices.check()
+    other = None if reuse is None else Run(Path(reuse))
+    if other is not None:
+        _ = other.config  # a wrong folder is told before images are read
     if devices.leads:
         prepare(Path(dataset), opened, TrainConfig.load(preset, size), progress)
-        if reuse is not None:
-            take_over(opened, Run(Path(reuse)))
+        if other is not None:
+            take_over(opened, other)
     elif not (opened.path / layout.MANIFEST).is_file():
         raise InputError(f"{run}: not prepared; with several machines run `boneage-roi prepare` once before")
     if retrain and devices.nodes > 1:

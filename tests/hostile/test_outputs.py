@@ -52,6 +52,16 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
 
 
+def inputs_stay(command: Command, folder: Path, *arguments: str) -> None:
+    """A command that would write over an input says so in a line, and leaves every file as it was."""
+    before = contents(folder)
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "is an input" in err
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
 @pytest.mark.parametrize(
     "arguments",
@@ -76,12 +86,7 @@ def test_18_4_inputs_stay(
     Path("link").symlink_to("dl")
     Path("hard.csv").hardlink_to("dl/manifest.csv")
     Path("soft.csv").symlink_to("dl/manifest.csv")
-    before = contents(dl)
-    code, out, err = command(*arguments, *overwrite)
-    assert (code, out) == (2, "")
-    assert err.count("\n") == 1
-    assert "is an input" in err
-    assert contents(dl) == before
+    inputs_stay(command, dl, *arguments, *overwrite)
 
 
 @pytest.mark.parametrize(
