@@ -18,8 +18,8 @@ from boneage_roi.errors import InputError
 from boneage_roi.metrics import error_statistics, paired_difference
 from boneage_roi.outputs.records import bone_column
 from boneage_roi.pipeline.batch import analyse_files
-from boneage_roi.pipeline.inputs import manifest_items, read_table
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.pipeline.tables import manifest_items, read_table
 from boneage_roi.regional_models.bones import BONES
 from boneage_roi.regions import GROWTH_PLATES, REGIONS
 from boneage_roi.reports.stages import EDGES, STAGES, stage_table, without_column

@@ -26,7 +26,7 @@ import typer
 
 from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.pipeline.batch import predict_files
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 
 SOURCES = ("pillow", "imageio", "scikit-image", "tifffile", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg")
 INSTALLED = ("pydicom", "data_store", "ljdata", "skimage")

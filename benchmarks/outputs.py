@@ -27,7 +27,7 @@ from boneage_roi.outputs.pictures import PictureSink, bone_age_overlay
 from boneage_roi.outputs.report import ReportSink
 from boneage_roi.outputs.sink import Sink
 from boneage_roi.pipeline.batch import predict_files
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

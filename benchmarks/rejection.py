@@ -28,7 +28,7 @@ from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.intensity import stretch
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline import BoneAgeReader
-from boneage_roi.pipeline.inputs import read_table
+from boneage_roi.pipeline.tables import read_table
 from boneage_roi.quality.dataset import MAKERS, not_a_hand
 from boneage_roi.values import FloatImage, Radiograph
 

@@ -27,7 +27,9 @@ from boneage_roi.datasets.augmentation import through_jpeg
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline import BoneAgeReader
-from boneage_roi.pipeline.inputs import Item, list_inputs, read_table
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import Item
+from boneage_roi.pipeline.tables import read_table
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels, np.random.Generator], Pixels]

@@ -42,7 +42,8 @@ from boneage_roi.outputs.records import result_columns, result_row
 from boneage_roi.pipeline.batch import Outcome, predict_files
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.engines import Work, read_here
-from boneage_roi.pipeline.inputs import Item, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.settings import ReaderSettings
 from boneage_roi.pipeline.workers import predict_parallel
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph

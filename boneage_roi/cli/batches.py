@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from boneage_roi.outputs.files import OutputFiles
     from boneage_roi.outputs.sink import Sink
     from boneage_roi.pipeline.batch import Outcome
-    from boneage_roi.pipeline.inputs import Item
+    from boneage_roi.pipeline.item import Item
     from boneage_roi.pipeline.reader import BoneAgeReader
 
 

@@ -106,7 +106,7 @@ def predict(
     from boneage_roi.outputs.resuming import ResumingSink
     from boneage_roi.pipeline.bundle import Bundle
     from boneage_roi.pipeline.engines import Work, find_engine
-    from boneage_roi.pipeline.inputs import filler
+    from boneage_roi.pipeline.item import filler
     from boneage_roi.pipeline.settings import ReaderSettings
     from boneage_roi.pipeline.shards import parse_shard, take_share
 

@@ -17,7 +17,7 @@ from boneage_roi.outputs.pictures import picture_names
 from boneage_roi.outputs.records import finding_fields, finding_of
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 
 if TYPE_CHECKING:
     from pydicom import Dataset

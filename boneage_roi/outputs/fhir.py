@@ -15,7 +15,7 @@ from boneage_roi.outputs.pictures import picture_names
 from boneage_roi.outputs.records import finding_fields, finding_of
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 
 LOINC, SNOMED, UCUM = "http://loinc.org", "http://snomed.info/sct", "http://unitsofmeasure.org"
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"

@@ -9,7 +9,7 @@ import numpy as np
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.outputs.overlay import Image, draw_overlay, encode_png
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 
 LONGEST_STEM = 200
 """Bytes; a file's name may have 255."""

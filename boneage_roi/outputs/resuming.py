@@ -15,7 +15,7 @@ from boneage_roi.outputs.results import result_sink
 from boneage_roi.outputs.share_files import write_share_file
 from boneage_roi.outputs.sink import Sink
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.keys import file_mark, row_key
 from boneage_roi.pipeline.shards import Share
 

@@ -9,7 +9,8 @@ import pandas as pd
 from boneage_roi.outputs.records import TEXTS, result_columns, result_row
 from boneage_roi.pipeline.bundle import Bundle
 from boneage_roi.pipeline.engines import Work, read_here
-from boneage_roi.pipeline.inputs import filler, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import filler
 from boneage_roi.pipeline.settings import ReaderSettings
 from boneage_roi.progress import Progress, tracked
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.imaging.reading import read_radiograph
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.pipeline.storage import read_place
 from boneage_roi.values import Analysis, BoneAge, Radiograph
@@ -49,7 +49,7 @@ def predict_files(reader: BoneAgeReader, items: Iterable[Item]) -> Iterator[Outc
 
     Args:
         reader: an open bundle.
-        items: from :func:`boneage_roi.pipeline.inputs.list_inputs`; :func:`boneage_roi.pipeline.inputs.filler` adds
+        items: from :func:`boneage_roi.pipeline.inputs.list_inputs`; :func:`boneage_roi.pipeline.item.filler` adds
             what their manifests do not say.
 
     Yields:

@@ -6,7 +6,7 @@ from functools import partial
 
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.batch import Outcome, predict_files
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.ray_engine import read_on_ray
 from boneage_roi.pipeline.settings import ReaderSettings
 from boneage_roi.pipeline.workers import most_workers, predict_parallel

@@ -1,57 +1,20 @@
 """What a command was given to work on: images, folders and manifests, spread out into one item an image."""
 
-import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import date
-from itertools import repeat
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, get_args
 
-from boneage_roi.ages import checked_age, checked_height, parse_age, parse_date
-from boneage_roi.ages import chronological_age as age_on
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.files import check_file, unreadable
 from boneage_roi.imaging.reading import SUFFIXES, list_images
+from boneage_roi.pipeline.item import Item, described
 from boneage_roi.pipeline.storage import Place, info, is_archive, is_folder, is_url, members, objects, read_place
-from boneage_roi.values import Sex, parse_sex
-
-if TYPE_CHECKING:
-    import pandas as pd
+from boneage_roi.pipeline.tables import manifest_items, read_table
 
 FOLDER_MANIFEST = "manifest.csv"
-_SEXES = get_args(Sex)
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image to work on, or an input that is none.
-
-    Attributes:
-        path: the image, as relative as the input was given.
-        sex: what a manifest says, or None.
-        chronological_age: months, or None.
-        native_size: (width, height) pixels before the image was squashed, or None.
-        birth_date, study_date: give the chronological age, or None.
-        height_cm: standing height on the day of the radiograph, or None.
-        patient: what tells one child from another, or None.
-        error: why this input cannot be used; empty when it can.
-        place: where its bytes are, when ``path`` is no file of this machine.
-    """
-
-    path: str
-    sex: Sex | None = None
-    chronological_age: float | None = None
-    native_size: tuple[int, int] | None = None
-    birth_date: date | None = field(default=None, repr=False)
-    study_date: date | None = None
-    height_cm: float | None = None
-    patient: str | None = field(default=None, repr=False)
-    error: str = ""
-    place: Place | None = None
 
 
 def list_inputs(inputs: Iterable[str | Path] | str | Path, *, recursive: bool = False) -> list[Item]:
@@ -72,60 +35,6 @@ def input_files(inputs: Iterable[str | Path] | str | Path, items: Iterable[Item]
     given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     manifests = [path / FOLDER_MANIFEST for path in map(Path, given) if path.is_dir()]
     return [*given, *manifests, *(item.path for item in items)]
-
-
-def filler(
-    *,
-    sex: str | None = None,
-    chronological_age: str | float | None = None,
-    birth_date: str | date | None = None,
-    study_date: str | date | None = None,
-    height_cm: float | None = None,
-) -> Callable[[Iterable[Item]], list[Item]]:
-    """A function that gives items what their manifests do not say; it goes before what a DICOM file says.
-
-    Args:
-        sex: M, F, male or female.
-        chronological_age: months, or an age such as ``10y4m``.
-        birth_date, study_date: as ``2014-03-09``; another way to say the chronological age.
-        height_cm: standing height.
-
-    Raises:
-        InputError: one of them is none, or the age is given twice.
-
-    >>> items = filler(chronological_age="10y")([Item("a.png"), Item("b.png", chronological_age=90)])
-    >>> [item.chronological_age for item in items]
-    [120.0, 90]
-    """
-    known = parse_sex(sex)
-    age = parse_age(chronological_age) if isinstance(chronological_age, str) else chronological_age
-    born, seen = (parse_date(day) if isinstance(day, str) else day for day in (birth_date, study_date))
-    if age is not None:
-        checked_age(age, "chronological age")
-    if age is not None and born is not None:
-        raise InputError("chronological age and birth date: give one of them")
-    if born is not None and seen is not None:
-        age_on(born, seen)
-    if height_cm is not None:
-        checked_height(height_cm)
-
-    def fill(item: Item) -> Item:
-        aged = item.chronological_age is not None or item.birth_date is not None
-        return Item(  # `replace` takes three times as long
-            item.path,
-            item.sex or known,
-            item.chronological_age if aged else age,
-            item.native_size,
-            item.birth_date if aged else born,
-            item.study_date or seen,
-            height_cm if item.height_cm is None else item.height_cm,
-            item.patient,
-            item.error,
-            item.place,
-        )
-
-    told = (known, age, born, seen, height_cm) != (None,) * 5
-    return lambda items: [fill(item) for item in items] if told else list(items)
 
 
 def _items(given: str | Path, recursive: bool) -> Iterable[Item]:
@@ -172,7 +81,7 @@ def _archive(url: str) -> list[Item]:
             places.append(place)
     if not places:
         raise InputError(f"{url}: no images in this archive; expected {', '.join(SUFFIXES)}")
-    return [_described(Item(place.name, place=place), facts.get(_stem(place.member))) for place in places]
+    return [described(Item(place.name, place=place), facts.get(_stem(place.member))) for place in places]
 
 
 def _remote(url: str, recursive: bool) -> Iterator[Item]:
@@ -223,24 +132,6 @@ def _stem(member: str) -> str:
     return f"{folder}/{name.partition('.')[0]}"
 
 
-def _described(item: Item, facts: bytes | None) -> Item:
-    """An item with what a JSON object says of it, in the words of a manifest's columns."""
-    if facts is None:
-        return item
-    try:
-        said = json.loads(facts)
-        told: dict[str, Any] = {name: said[name] for name in ("sex", "birth_date", "study_date") if said.get(name)}
-        told |= {name: float(said[name]) for name in ("chronological_age", "height_cm") if said.get(name) is not None}
-        width, height = int(said.get("width") or 0), int(said.get("height") or 0)
-        patient = said.get("patient")
-        (filled,) = filler(**told)([item])
-    except (ValueError, TypeError, AttributeError, InputError, RecursionError) as error:
-        said_so = str(error) if isinstance(error, InputError) else "it is no JSON object of such values"
-        return replace(item, error=f"{item.path}: what its JSON file says is wrong: {said_so}")
-    size = (width, height) if width > 0 and height > 0 else None
-    return replace(filled, native_size=size, patient=None if patient is None else str(patient))
-
-
 def _folder(folder: Path) -> list[Item]:
     manifest = folder / FOLDER_MANIFEST
     if not manifest.is_file():
@@ -253,65 +144,5 @@ def _folder(folder: Path) -> list[Item]:
         return listed
 
 
-def read_table(csv: Path, *, labels: bool = False) -> "pd.DataFrame":
-    """A manifest, or a table in RSNA's layout; images may be missing.
-
-    Args:
-        labels: refuse ages that look like years, see :func:`boneage_roi.datasets.manifest.read_manifest`.
-
-    Raises:
-        InputError: it is neither.
-    """
-    from boneage_roi.datasets.manifest import read_dataset, read_manifest  # brings pandas, which an image does not need
-
-    try:
-        return read_manifest(csv, check_images=False, labels=labels)
-    except InputError as error:
-        try:  # RSNA's layout has no path column
-            return read_dataset(csv, labels=labels)
-        except InputError:
-            raise error from None
-
-
-def manifest_items(table: "pd.DataFrame", folder: Path) -> list[Item]:
-    """The images of a manifest's rows, in order; column by column, for a million rows should take seconds.
-
-    Args:
-        table: from :func:`read_table`.
-        folder: where the table lies; images in it are named as relative as the folder is.
-    """
-    absolute = f"{folder.absolute()}{os.sep}"
-    relative = "" if str(folder) == "." else os.path.join(folder, "")  # noqa: PTH118
-    cut = len(absolute)
-    paths = [relative + path[cut:] if path.startswith(absolute) else path for path in table["path"].tolist()]
-    sized = table["width"].gt(0) & table["height"].gt(0)  # False for NaN
-    sizes = zip(table["width"][sized].astype(int).tolist(), table["height"][sized].astype(int).tolist(), strict=True)
-    columns = (
-        _known(table, "sex", table["sex"].isin(_SEXES)),
-        _known(table, "chronological_age", table["chronological_age"].ge(0)),
-        _spread(sizes, sized),
-        _known(table, "birth_date", table["birth_date"].notna()),
-        _known(table, "study_date", table["study_date"].notna()),
-        _known(table, "height_cm", table["height_cm"].gt(0)),
-        _known(table, "patient", table["patient"].notna()) if "patient" in table else repeat(None),
-        repeat(""),
-        (Place(path) if "://" in path and is_url(path) else None for path in paths),
-    )
-    return list(map(Item, paths, *columns))  # in the order of its attributes
-
-
 def _manifest(csv: Path) -> list[Item]:
     return manifest_items(read_table(csv), csv.parent)
-
-
-def _known(table: "pd.DataFrame", name: str, known: "pd.Series") -> Iterable[Any]:
-    """The values of a column; None where it is not known."""
-    return _spread(table[name][known].tolist(), known)
-
-
-def _spread(values: Iterable[Any], known: "pd.Series") -> Iterable[Any]:
-    """Values, one each time that something is known; None in between."""
-    if not known.any():
-        return repeat(None)
-    left = iter(values)
-    return (next(left) if there else None for there in known.tolist())

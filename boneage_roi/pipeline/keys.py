@@ -7,7 +7,7 @@ from pathlib import Path
 
 from boneage_roi import __version__
 from boneage_roi.errors import InputError
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.storage import Place, info
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.settings import ReaderSettings
 from boneage_roi.pipeline.workers import Worker
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from boneage_roi.errors import InputError
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 
 
 @dataclass(frozen=True)

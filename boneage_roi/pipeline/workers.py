@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.batch import Outcome, predict_files, without_pixels
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.settings import ReaderSettings
 
 AHEAD = 4

@@ -19,8 +19,8 @@ from boneage_roi.onnx_check import parameters
 from boneage_roi.outputs.csv import frame_csv
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, Bundle
-from boneage_roi.pipeline.inputs import read_table
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.pipeline.tables import read_table
 from boneage_roi.progress import Progress
 from boneage_roi.reports.evaluate import Report, evaluate
 from boneage_roi.runs.run import Run

@@ -16,10 +16,11 @@ from boneage_roi.outputs.records import TEXTS, result_columns, result_row
 from boneage_roi.outputs.table import result_frame
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item, manifest_items, read_table
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.keys import content_mark, row_key
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.pipeline.settings import ReaderSettings
+from boneage_roi.pipeline.tables import manifest_items, read_table
 from boneage_roi.progress import Progress, tracked
 from boneage_roi.reports.journal import Journal
 from boneage_roi.reports.stages import stage_table, without_column, without_row

@@ -7,7 +7,7 @@ import numpy as np
 from boneage_roi.errors import RejectedError
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.service.body import Submission
 from boneage_roi.service.options import Options

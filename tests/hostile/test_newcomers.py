@@ -23,7 +23,7 @@ from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.outputs.merging import merge
 from boneage_roi.outputs.share_files import write_share_file
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.shards import take_share
 from boneage_roi.reports.select import select
 from tests.bundles import EXAMPLES, needs_bundle

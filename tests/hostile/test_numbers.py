@@ -15,7 +15,8 @@ from boneage_roi.outputs.results import result_sink
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import predict_files
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
-from boneage_roi.pipeline.inputs import filler, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import filler
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.values import Analysis, BoneAge
 from tests.bundles import EXAMPLES, needs_bundle

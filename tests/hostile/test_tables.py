@@ -8,8 +8,9 @@ import pytest
 from boneage_roi.datasets.manifest import read_dataset, read_manifest
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.csv import csv_header, csv_text
-from boneage_roi.pipeline.inputs import list_inputs, read_table
+from boneage_roi.pipeline.inputs import list_inputs
 from boneage_roi.pipeline.reader import BoneAgeReader
+from boneage_roi.pipeline.tables import read_table
 from boneage_roi.quality.gate import WORDINGS
 from tests.bundles import EXAMPLES, needs_bundle
 

@@ -9,7 +9,7 @@ from pydicom.uid import generate_uid
 
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, RegionBox, RegionReading
 from tests.imaging.makers import dicom, header, ramp
 

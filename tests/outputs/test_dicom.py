@@ -17,7 +17,8 @@ from boneage_roi.errors import InputError
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import Item
 from tests.bundles import write_toy_bundle
 from tests.outputs.studies import outcome, study
 

@@ -10,7 +10,7 @@ from boneage_roi.errors import InputError
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from tests.bundles import write_toy_bundle
 from tests.outputs.studies import outcome, study
 

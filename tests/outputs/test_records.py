@@ -12,7 +12,8 @@ import pytest
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.records import FIELDS, record_schema, result_columns, result_record, result_row
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item, filler, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import Item, filler
 from boneage_roi.values import (
     Analysis,
     BoneAge,

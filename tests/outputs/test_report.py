@@ -18,7 +18,7 @@ from boneage_roi.outputs.report import ReportSink
 from boneage_roi.outputs.report.words import FOLDER, LANGUAGES, Words, messages
 from boneage_roi.pipeline.batch import Outcome
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.quality.gate import WORDINGS
 from boneage_roi.values import BoneReading, RegionBox
 from tests.bundles import write_toy_bundle

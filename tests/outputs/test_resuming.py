@@ -18,7 +18,7 @@ from boneage_roi.outputs.merging import merge
 from boneage_roi.outputs.resuming import ResumingSink
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.shards import parse_shard, take_share
 from boneage_roi.values import BoneAge
 
@@ -240,7 +240,7 @@ import itertools, os, signal, sys, threading
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.outputs.test_resuming import Engine, run
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 
 read = itertools.count()
 

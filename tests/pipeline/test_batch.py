@@ -18,7 +18,8 @@ from boneage_roi.outputs.records import result_columns, result_record, result_ro
 from boneage_roi.outputs.results import result_sink
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import Outcome, analyse_files, predict_files
-from boneage_roi.pipeline.inputs import Item, filler, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import Item, filler
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.quality.gate import Verdict
 from boneage_roi.values import Analysis, BoneAge, HandFrame, HandMask, Radiograph, RegionBox, RegionReading

@@ -23,7 +23,8 @@ from boneage_roi.errors import InputError
 from boneage_roi.outputs.pictures import picture_names
 from boneage_roi.outputs.records import result_record
 from boneage_roi.pipeline.batch import predict_files
-from boneage_roi.pipeline.inputs import Item, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.keys import file_mark
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.pipeline.storage import Place, read_place

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from boneage_roi.pipeline.batch import Outcome
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.reader import load
 from boneage_roi.reports.stages import STAGES, stage_of, stage_table, without_row
 from tests.bundles import EXAMPLES, needs_bundle

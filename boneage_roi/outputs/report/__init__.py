@@ -16,7 +16,8 @@ from boneage_roi.outputs.report.words import Words
 from boneage_roi.outputs.sink import opened
 from boneage_roi.pipeline.batch import Outcome, predict_files
 from boneage_roi.pipeline.bundle import Bundle
-from boneage_roi.pipeline.inputs import Item, filler, list_inputs
+from boneage_roi.pipeline.inputs import list_inputs
+from boneage_roi.pipeline.item import Item, filler
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.regional_models.bones import unread
 

@@ -16,7 +16,7 @@ from pynetdicom import AE
 from boneage_roi.errors import InputError
 from boneage_roi.outputs.dicom import dicom_objects
 from boneage_roi.pipeline.batch import predict_files
-from boneage_roi.pipeline.inputs import Item
+from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.service.node.queue import Answer, Queue
 
