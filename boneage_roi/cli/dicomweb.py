@@ -83,13 +83,15 @@ def dicomweb(
             pass
         left = len(kept.answers())
         if left or fetcher.failed:
-            asked = "the archive could not be asked for all" if fetcher.failed else "the archive did not take all"
-            raise typer.Exit(fail(f"{asked}; {left} findings wait in {queue}"))
+            why = fetcher.failed or "the archive did not take all"
+            raise typer.Exit(fail(f"{url}: {why}; {left} findings wait in {queue}"))
         return
 
     def fetching() -> None:
         while not stop.is_set():
             fetcher.fetch(stop.is_set)
+            if fetcher.failed:
+                logging.getLogger("boneage_roi.node").warning("%s", fetcher.failed)
             stop.wait(every)
 
     print(f"asks {url}; queue in {queue}  (Ctrl-C ends it)", flush=True)

@@ -135,7 +135,7 @@ def listen(
     from boneage_roi.pipeline.reader import BoneAgeReader
     from boneage_roi.service.node.deliver import DimseStore, Peer, Sender, run
     from boneage_roi.service.node.queue import Queue
-    from boneage_roi.service.node.receive import Listening, Rules, start
+    from boneage_roi.service.node.receive import Listening, Rules, claim, start
     from boneage_roi.service.node.tls import contexts
 
     server_side, client_side = contexts(tls_certificate, tls_key, tls_authority)
@@ -145,8 +145,9 @@ def listen(
     for noisy in ("pynetdicom", "highdicom"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # they quote what was sent, or tell every step
     reader = BoneAgeReader(bundle, threads=threads, provider=provider)
+    server = claim(Listening(aet, host, port, tuple(accept_from or ()), associations, server_side))
     kept = Queue(queue)
-    end = start(Listening(aet, host, port, tuple(accept_from or ()), associations, server_side), kept, rules)
+    end = start(server, kept, rules)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -293,12 +294,23 @@ def test_dicomweb_fetches_hands_and_stores_one_finding_of_each(archive: tuple[Ar
 def test_an_archive_that_does_not_answer_is_told_in_a_line(tmp_path: Path) -> None:
     pytest.importorskip("dicomweb_client", reason="needs the extra `node`")
     done = dicomweb(Archive(free_port(), 0), tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: the archive could not be asked")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("error: http://127.0.0.1:")
+    assert "the archive cannot be asked" in done.stderr
     command = [sys.executable, "-m", "boneage_roi", "dicomweb", "--url", "pacs:8042"]
     wrong = subprocess.run(command, capture_output=True, text=True)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "write the root of a DICOMweb service" in wrong.stderr
+
+
+def test_a_taken_address_leaves_no_queue(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "boneage_roi", "listen", "--send-to", "PACS@127.0.0.1:104"]
+        command += ["--port", str(taken.getsockname()[1]), "--queue", str(tmp_path / "queue")]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "cannot listen" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,16 @@
 import logging
 import shutil
 import ssl
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom import Dataset
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import ThreadedAssociationServer
 
 from boneage_roi.errors import InputError
 from boneage_roi.imaging.dicom import header_age
@@ -83,11 +86,8 @@ class Listening:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
 
-def start(listening: Listening, queue: Queue, rules: Rules) -> Callable[[], None]:
-    """Listen in threads of its own: C-ECHO, and C-STORE of every storage class.
-
-    Returns:
-        What ends it.
+def claim(listening: Listening) -> ThreadedAssociationServer:
+    """Take the address, for C-ECHO and C-STORE of every storage class; who calls waits until :func:`start`.
 
     Raises:
         InputError: the port is taken, or a title is none.
@@ -103,6 +103,21 @@ def start(listening: Listening, queue: Queue, rules: Rules) -> Callable[[], None
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(context.abstract_syntax or "", ALL_TRANSFER_SYNTAXES)
     entity.add_supported_context(Verification)
+    address = listening.host, listening.port
+    try:
+        server = entity.make_server(address, ssl_context=listening.tls, server_class=ThreadedAssociationServer)
+    except OSError as error:
+        raise InputError(f"{listening.host}:{listening.port}: cannot listen ({error.strerror or error})") from None
+    assert isinstance(server, ThreadedAssociationServer)
+    return server
+
+
+def start(server: ThreadedAssociationServer, queue: Queue, rules: Rules) -> Callable[[], None]:
+    """Answer in threads of its own, and put what is sent into a queue.
+
+    Returns:
+        What ends it.
+    """
 
     def stored(event: evt.Event) -> int:
         try:
@@ -111,17 +126,15 @@ def start(listening: Listening, queue: Queue, rules: Rules) -> Callable[[], None
             log.error("an instance could not be taken in: %s", type(error).__name__)
             return OUT_OF_RESOURCES
 
-    try:
-        server = entity.start_server(
-            (listening.host, listening.port),
-            block=False,
-            evt_handlers=[(evt.EVT_C_STORE, stored), (evt.EVT_C_ECHO, lambda event: SUCCESS)],
-            ssl_context=listening.tls,
-        )
-    except OSError as error:
-        raise InputError(f"{listening.host}:{listening.port}: cannot listen ({error.strerror or error})") from None
-    assert server is not None
-    return server.shutdown
+    server.bind(evt.EVT_C_STORE, stored)
+    server.bind(evt.EVT_C_ECHO, lambda event: SUCCESS)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def end() -> None:
+        with suppress(ValueError):  # its last step takes it off a list on which only others are
+            server.shutdown()
+
+    return end
 
 
 def _stored(event: Any, queue: Queue, rules: Rules) -> int:

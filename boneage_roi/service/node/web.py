@@ -23,6 +23,9 @@ log = logging.getLogger("boneage_roi.node")
 SECONDS = 60
 """An archive that says nothing for so long is given up."""
 
+SECONDS_TO_CONNECT = 3
+"""An archive that does not take a connection for so long is not there."""
+
 PAGE = 100
 """Studies that are asked for at a time."""
 
@@ -63,7 +66,10 @@ class Archive:
         if self.user is not None:
             session.auth = (self.user, self.password or "")
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else None
-        return DICOMwebClient(self.url.rstrip("/"), session, headers=headers, chunk_size=WHOLE, timeout=SECONDS)
+        timeout = (SECONDS_TO_CONNECT, SECONDS)
+        client = DICOMwebClient(self.url.rstrip("/"), session, headers=headers, chunk_size=WHOLE, timeout=timeout)
+        client.set_http_retry_params(retry=False)  # the next round tries again; its own tries take half a minute
+        return client
 
 
 class Fetcher:
@@ -74,16 +80,16 @@ class Fetcher:
         days: so many days back a study may lie; None for all.
 
     Attributes:
-        failed: whether the last :meth:`fetch` could not ask for, or fetch, all.
+        failed: why the last :meth:`fetch` could not ask for, or fetch, all; empty when it could.
     """
 
     def __init__(self, client: DICOMwebClient, queue: Queue, rules: Rules, days: int | None) -> None:
         self._client, self._queue, self._rules, self._days = client, queue, rules, days
-        self.failed = False
+        self.failed = ""
 
     def fetch(self, stopped: Callable[[], bool]) -> int:
         """Take in what is new; how many instances that are. An instance that cannot be fetched is tried again."""
-        count, self.failed = 0, False
+        count, self.failed = 0, ""
         try:
             for study, series, instance in self._instances():
                 if stopped():
@@ -91,8 +97,7 @@ class Fetcher:
                 if not self._queue.knows(study, instance):
                     count += self._take(study, series, instance)
         except FAILURES as error:
-            self.failed = True
-            log.warning("the archive cannot be asked: %s", type(error).__name__)
+            self.failed = f"the archive cannot be asked: {type(error).__name__}"
         return count
 
     def _instances(self) -> Iterator[tuple[str, str, str]]:
@@ -132,8 +137,7 @@ class Fetcher:
             content = io.BytesIO()
             dataset.save_as(content, enforce_file_format=True)
         except Exception as error:  # pydicom raises anything on damaged bytes
-            self.failed = True
-            log.warning("not fetched: %s", type(error).__name__)
+            self.failed = f"not all could be fetched: {type(error).__name__}"
             return 0
         if reason is None and content.tell() > self._rules.most_bytes:
             reason = f"larger than {self._rules.most_bytes // 2**20} MB"
