@@ -6,29 +6,25 @@ Networks read the `fusion` and `test` hands once; the readings stay in the run f
 `fusion` hands alone.
 """
 
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
-import lightgbm
 import numpy as np
 import pandas as pd
 import typer
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from sklearn.linear_model import RidgeCV
 
-from boneage_roi.configs.schema import TreesConfig
+from boneage_roi.configs.schema import FusionConfig
 from boneage_roi.errors import InputError, RejectedError
-from boneage_roi.fusion.boosting import Residuals, boost, tree_settings
 from boneage_roi.fusion.calibration import fit_intervals
-from boneage_roi.fusion.features import HandReadings, moments, tree_features
-from boneage_roi.fusion.kind import CrossFitted, Lesson
-from boneage_roi.fusion.layer import cross_fit, run_layer
-from boneage_roi.fusion.model import Committee
-from boneage_roi.fusion.runtime import Fuser
+from boneage_roi.fusion.features import HandReadings, moments
+from boneage_roi.fusion.kind import CrossFitted, Fusion, Lesson
+from boneage_roi.fusion.kinds import find_fusion
 from boneage_roi.fusion.train import load_hands
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.metrics import error_statistics, error_table, paired_difference
@@ -36,16 +32,17 @@ from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.regions import REGIONS, age_column
 from boneage_roi.runs.artefacts import read_readings, readings_path
 from boneage_roi.runs.run import Run
-from boneage_roi.training.artefacts import cache_readings
+from boneage_roi.training.artefacts import cache_readings, open_fuser
 from boneage_roi.training.measuring import prediction_table
 
 Ages = NDArray[np.float32]
-Fit = Callable[[HandReadings, Ages], Callable[[HandReadings], Ages]]
 Table = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
 Folder = Annotated[Path | None, typer.Option(exists=True, file_okay=False)]
 NAMES = tuple(REGIONS)
-ROUNDS = 150
-"""Trees of LightGBM alone; one number that was not tuned."""
+OTHERS = ("mean", "ridge", "trees", "rb-fcl", "rb-fcl+trees")
+"""Ways to fuse that the shipped one is set beside."""
+ENDS = ("F 0-24", "M 0-24", "F 204-240", "M 204-240")
+PROMISED = 3.0
 OFTEN = 0.02
 """A label's age that more of a sex's hands than this have is one that the rater writes often."""
 NEIGHBOURS = 6
@@ -66,7 +63,7 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
             cache_readings(opened, region, split, tta=tta)
     (hands, ages), (plain, _) = load_hands(opened, "test"), load_hands(opened, "test", tta=False)
     earlier = read_predictions(against, test_ids(opened)) if against else None
-    fuser = Fuser.open(opened.path / "fusion", regions=NAMES)
+    fuser = open_fuser(opened)
     shipped, half = fuser.fuse(hands)
     options = [f" --{name} {path}" for name, path in (("against", against), ("sharper", sharper)) if path]
     command = f"python benchmarks/accuracy.py {run}{''.join(options)}"
@@ -90,10 +87,10 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
     print_likeness(predictions)
     if earlier is not None:
         print_progress(earlier, predictions)
-    layer = Layer(_lesson(opened))
-    print_fusions(opened, layer, hands, ages, shipped)
-    crossed = cross_validated_predictions(opened, layer)
-    print_rater_ages(opened, layer, crossed, hands, predictions)
+    taught = Taught(opened, opened.config.fusion)
+    print_fusions(opened, taught, hands, ages, shipped)
+    crossed = cross_validated_predictions(taught)
+    print_rater_ages(opened, taught, crossed, hands, predictions)
     dropped = [("all six", shipped)]
     for gone in (*((row,) for row in range(len(NAMES))), *combinations(range(len(NAMES)), 2)):
         dropped.append((" and ".join(NAMES[row] for row in gone), fuser.fuse(without(hands, gone))[0]))
@@ -101,24 +98,24 @@ def main(run: Path, against: Table = None, sharper: Folder = None) -> None:
     print_ablations(opened)
     if sharper:
         print_resolutions(opened, sharper, shipped)
+    print_ends(predictions, crossed)
     print_groups(predictions, crossed)
 
 
-def _lesson(run: Run, hands: HandReadings | None = None, ages: Ages | None = None) -> Lesson:
-    """What the fusion of a run was taught with; or other hands, divided alike."""
-    if hands is None or ages is None:
-        hands, ages = load_hands(run)
-    return Lesson(hands, ages, run.config.fusion, run.path / "fusion", run.config.seed)
+class Taught:
+    """A way to fuse, taught with the `fusion` hands of a run, and what it says of each of them unseen."""
 
+    def __init__(self, run: Run, settings: FusionConfig) -> None:
+        kind, (hands, ages) = find_fusion(settings.kind), load_hands(run)
+        with tempfile.TemporaryDirectory() as folder:
+            self.lesson = Lesson(hands, ages, settings, Path(folder), run.config.seed)
+            self.crossed: CrossFitted = kind.teach(self.lesson)
+            self.fusion: Fusion = kind.open(Path(folder))
 
-class Layer:
-    """The feature-connected layer of a run, cross-fitted."""
-
-    def __init__(self, lesson: Lesson) -> None:
-        self.lesson, self.hands, self.ages = lesson, lesson.hands, lesson.ages
-        self.committee: Committee
-        self.committee, self.distributions = cross_fit(lesson)
-        self.layer_ages = moments(self.distributions)[0]
+    @property
+    def error(self) -> float:
+        """Mean absolute error of the `fusion` hands, months."""
+        return float(np.abs(self.crossed.months - self.lesson.ages).mean())
 
 
 def test_ids(run: Run) -> list[str]:
@@ -183,18 +180,18 @@ def print_progress(earlier: pd.DataFrame, now: pd.DataFrame) -> None:
     print()
 
 
-def print_fusions(run: Run, layer: Layer, hands: HandReadings, ages: Ages, shipped: Ages) -> None:
+def print_fusions(run: Run, taught: Taught, hands: HandReadings, ages: Ages, shipped: Ages) -> None:
     """Every way to fuse, cross-validated on the `fusion` hands and fitted to all of them for the `test` hands."""
-    teaching, known = layer.hands, layer.ages
-    measured: list[tuple[str, float, Ages]] = []
-    for name, fit in (("best region", best_region), ("equal weights", equal_weights), ("ridge", ridge)):
-        measured.append((f"{name}", cross_validated(fit, teaching, known, run), fit(teaching, known)(hands)))
-    trees = boosting(run.config.seed)
-    measured.append(("LightGBM alone", cross_validated(trees, teaching, known, run), trees(teaching, known)(hands)))
-    layer_error = float(np.abs(layer.layer_ages - known).mean())
-    measured.append(("RB-FCL alone", layer_error, moments(run_layer(layer.committee, hands))[0]))
-    metrics = run.metrics("fusion") or {}
-    measured.append(("RB-FCL + LightGBM residual (shipped)", metrics["cross_fitted_mae"], shipped))
+    teaching, known = taught.lesson.hands, taught.lesson.ages
+    errors = np.abs(region_ages(teaching) - known[:, None]).mean(axis=0)
+    best = int(errors.argmin())
+    measured = [(f"best region ({NAMES[best]})", float(errors[best]), region_ages(hands)[:, best])]
+    for kind in OTHERS:
+        settings = run.config.fusion.model_copy(update={"kind": kind, "balance": 0.0})
+        if settings != run.config.fusion:
+            other = Taught(run, settings)
+            measured.append((kind, other.error, other.fusion(hands)[1]))
+    measured.append((f"{way(run.config.fusion)} (shipped)", taught.error, shipped))
     print("## Ways to fuse\n\n| | `fusion` hands, cross-validated | `test` hands | difference |\n|---|---|---|---|")
     for name, error, predicted in measured:
         mae = error_statistics(ages, predicted)["mae"].value
@@ -202,7 +199,15 @@ def print_fusions(run: Run, layer: Layer, hands: HandReadings, ages: Ages, shipp
     print()
 
 
-def print_rater_ages(run: Run, layer: Layer, crossed: pd.DataFrame, hands: HandReadings, shipped: pd.DataFrame) -> None:
+def way(settings: FusionConfig) -> str:
+    """What a way to fuse is called."""
+    balance = f", `balance: {settings.balance:g}`" if settings.kind == "ridge" and settings.balance else ""
+    return f"{settings.kind}{balance}"
+
+
+def print_rater_ages(
+    run: Run, taught: Taught, crossed: pd.DataFrame, hands: HandReadings, shipped: pd.DataFrame
+) -> None:
     """What naming only ages that the rater writes would do to the errors."""
     known = run.manifest[run.manifest.split == "train"]
     share = known.groupby("sex").boneage.value_counts(normalize=True)
@@ -214,8 +219,8 @@ def print_rater_ages(run: Run, layer: Layer, crossed: pd.DataFrame, hands: HandR
     print("label than the months around it, and the median is named.\n")
     print("| | MAE, shipped | named | named - shipped | RMSE, shipped | named |\n|---|---|---|---|---|---|")
     rows = {
-        "`fusion` hands, cross-validated": (crossed, layer.hands, layer.distributions),
-        "`test` hands": (shipped, hands, run_layer(layer.committee, hands)),
+        "`fusion` hands, cross-validated": (crossed, taught.lesson.hands, taught.crossed.distributions),
+        "`test` hands": (shipped, hands, taught.fusion(hands)[0]),
     }
     for name, (table, some, distributions) in rows.items():
         months, ages = table.bone_age_months.to_numpy(np.float32), table.boneage.to_numpy(np.float32)
@@ -240,56 +245,10 @@ def rater_ages(known: pd.DataFrame, male: Ages, distributions: Ages, months: Age
     return np.asarray(before_median.sum(1), dtype=np.float32)
 
 
-def cross_validated(fit: Fit, hands: HandReadings, ages: Ages, run: Run) -> float:
-    """Mean absolute error of hands outside each fold."""
-    predicted = np.zeros_like(ages)
-    for teach, keep in _lesson(run, hands, ages).folds():
-        predicted[keep] = fit(hands[teach], ages[teach])(hands[keep])
-    return float(np.abs(predicted - ages).mean())
-
-
 def region_ages(hands: HandReadings) -> Ages:
     """(N, R) months; an absent region says what the others say on average."""
     age = np.where(hands.present > 0, moments(hands.distributions)[0], np.nan)
     return np.where(np.isnan(age), np.nanmean(age, axis=1, keepdims=True), age)
-
-
-def best_region(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
-    """The region with the smallest error."""
-    best = int(np.abs(region_ages(hands) - ages[:, None]).mean(axis=0).argmin())
-    return lambda new: region_ages(new)[:, best]
-
-
-def equal_weights(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
-    """The mean of the regions' ages."""
-    return lambda new: region_ages(new).mean(axis=1)
-
-
-def ridge(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
-    """Linear in the regions' ages, by sex."""
-
-    def inputs(some: HandReadings) -> Ages:
-        age, male = region_ages(some), some.sex[:, None]
-        return np.hstack([age, age * male, male])
-
-    model = RidgeCV(np.logspace(-1, 5, 13)).fit(inputs(hands), ages)
-    return lambda new: model.predict(inputs(new))
-
-
-def boosting(seed: int) -> Fit:
-    """Boosted trees on ages, spreads, quantiles and sex, without the feature-connected layer."""
-
-    def inputs(some: HandReadings) -> Ages:
-        return tree_features(some, some.distributions.mean(axis=1))
-
-    def fit(hands: HandReadings, ages: Ages) -> Callable[[HandReadings], Ages]:
-        start = region_ages(hands).mean(axis=1)
-        trees = lightgbm.train(
-            tree_settings(TreesConfig(), seed), lightgbm.Dataset(inputs(hands), ages - start), ROUNDS
-        )
-        return lambda new: region_ages(new).mean(axis=1) + trees.predict(inputs(new))
-
-    return fit
 
 
 def without(hands: HandReadings, gone: tuple[int, ...]) -> HandReadings:
@@ -348,22 +307,42 @@ def print_resolutions(run: Run, folder: Path, shipped: Ages) -> None:
     print(f"| MAE sharper | {maes[1]:.2f} |\n| sharper - as they are | {difference(sharp - truth, coarse - truth)} |\n")
 
 
-def cross_validated_predictions(run: Run, layer: Layer) -> pd.DataFrame:
+def cross_validated_predictions(taught: Taught) -> pd.DataFrame:
     """Of the `fusion` hands, each read by a fusion and given an interval that had not seen it."""
-    hands, ages = layer.hands, layer.ages
-    months = boost(Residuals(CrossFitted(layer.distributions, layer.layer_ages), layer.lesson))[2]
-    errors, half = np.abs(months - ages), np.zeros_like(ages)
-    for teach, keep in _lesson(run, hands, ages).folds():
-        intervals = fit_intervals(hands[teach], layer.distributions[teach], errors[teach], run.config.fusion.coverage)
-        half[keep] = intervals.half_width(hands[keep], layer.distributions[keep])
-    return prediction_table(hands, ages, months, half)
+    lesson, crossed = taught.lesson, taught.crossed
+    errors, half = np.abs(crossed.months - lesson.ages), np.zeros_like(lesson.ages)
+    for teach, keep in lesson.folds():
+        seen = lesson.hands[teach], crossed.distributions[teach], errors[teach]
+        intervals = fit_intervals(*seen, lesson.settings.coverage)
+        half[keep] = intervals.half_width(lesson.hands[keep], crossed.distributions[keep])
+    return prediction_table(lesson.hands, lesson.ages, crossed.months, half)
+
+
+def print_ends(predictions: pd.DataFrame, crossed: pd.DataFrame) -> None:
+    """Bias of the youngest and the oldest, by sex, where the promise is three months."""
+    print("## Both ends\n")
+    print(f"Bias is predicted minus true; the goal is {PROMISED:g} months, cross-validated on the `fusion` hands.\n")
+    print("| | `fusion` hands | bias | 95 % | in the interval | goal | `test` hands | bias |")
+    print("|---|---|---|---|---|---|---|---|")
+    tables = (error_table(one).to_dict("records") for one in (crossed, predictions))
+    seen, measured = ({row["level"]: row for row in rows} for rows in tables)
+    for level in ENDS:
+        if level not in seen or level not in measured:
+            continue
+        own, test = seen[level], measured[level]
+        met = "met" if abs(own["bias"]) <= PROMISED else "not met"
+        print(
+            f"| {level} | {own['n']} | {own['bias']:+.1f} | {own['bias_low']:+.1f} to {own['bias_high']:+.1f} ", end=""
+        )
+        print(f"| {own['coverage']:.0%} | {met} | {test['n']} | {test['bias']:+.1f} |")
+    print()
 
 
 def print_groups(predictions: pd.DataFrame, cross_validated: pd.DataFrame) -> None:
     """Error, bias and coverage by sex and age."""
     print("## By sex and age\n")
     print("Bias is predicted minus true; intervals are the 90 % ones. The last columns are the `fusion` hands, each")
-    print("read and given an interval by a fusion that had not seen it; only the number of trees was chosen on all.\n")
+    print("read and given an interval by a fusion that had not seen it.\n")
     print("| | hands | MAE | bias | 95 % | in the interval | its width | `fusion` hands | bias | in the interval |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     others = {row["level"]: row for row in error_table(cross_validated).to_dict("records")}

@@ -4,7 +4,8 @@
 
 Every change is made on the radiograph as a viewer shows it, written to a file and read like any other. A row of the
 table holds the change of the predicted bone age against that of the unchanged file (mean and 95th percentile of its
-absolute value, months), how much the mean absolute error grew, and how many of the hands were rejected.
+absolute value, months), how much the mean absolute error grew, how many of the hands were rejected, and the mean
+change if none were.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from boneage_roi.pipeline import BoneAgeReader
 from boneage_roi.pipeline.inputs import list_inputs
 from boneage_roi.pipeline.item import Item
 from boneage_roi.pipeline.tables import read_table
+from boneage_roi.values import Radiograph
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels, np.random.Generator], Pixels]
@@ -219,25 +221,37 @@ CHANGES: dict[str, Change] = {
 """What is done to a radiograph; those that the project promises limits for come first."""
 
 
-def readings(predictor: BoneAgeReader, item: Item, changes: dict[str, Change], folder: Path) -> dict[str, float | None]:
-    """Bone age of a radiograph after each change; None where it was refused."""
+Ages = dict[str, float | None]
+
+
+def readings(predictor: BoneAgeReader, item: Item, changes: dict[str, Change], folder: Path) -> tuple[Ages, Ages]:
+    """Bone age of a radiograph after each change: None where it was refused; and with nothing refused."""
     radiograph = read_radiograph(item.path, sex=item.sex, native_size=item.native_size)
     original = np.asarray(radiograph.pixels * 255, np.uint8)
-    ages: dict[str, float | None] = {}
+    ages, whatever = Ages(), Ages()
     for name, change in {"unchanged": lambda pixels, _: pixels, **changes}.items():
         file = folder / f"{Path(item.path).stem}.png"
         random = np.random.default_rng(zlib.crc32(name.encode()))
         cv2.imwrite(str(file), change(original, random))
+        changed = replace(read_radiograph(file), sex=radiograph.sex)
         try:
-            changed = replace(read_radiograph(file), sex=radiograph.sex)
-            ages[name] = predictor.predict(changed).months
+            ages[name] = whatever[name] = predictor.predict(changed).months
         except InputError:
-            ages[name] = None
+            ages[name], whatever[name] = None, read_anyhow(predictor, changed)
         file.unlink()
-    return ages
+    return ages, whatever
 
 
-def table(ages: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
+def read_anyhow(predictor: BoneAgeReader, radiograph: Radiograph) -> float | None:
+    """The bone age of an image that the gate refuses; None where no hand was found at all."""
+    sex = radiograph.sex or "F"
+    try:
+        return predictor.fuse(predictor.readings(predictor.analyse(radiograph), sex), sex)[0]
+    except InputError:
+        return None
+
+
+def table(ages: pd.DataFrame, whatever: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
     """One row a change: what it did to the bone ages (hands x changes, months; missing where refused)."""
     unchanged = ages.pop("unchanged")
     rows = []
@@ -252,6 +266,7 @@ def table(ages: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
                 "95th percentile": moved.quantile(0.95),
                 "MAE": error - before,
                 "rejected": 1 - changed[unchanged.notna()].notna().mean(),
+                "nothing rejected": (whatever[name] - unchanged).abs().mean(),
             }
         )
     return pd.DataFrame(rows).set_index("change")
@@ -266,15 +281,16 @@ def markdown(rows: pd.DataFrame, hands: int, command: str) -> str:
         "",
         f"    {command}",
         "",
-        "Changes are against the unchanged file's bone age, in months; rejected hands have no bone age and are not in",
-        "the other columns. MAE is how much the mean absolute error against the label grew.",
+        "Changes are against the unchanged file's bone age, in months; rejected hands have no bone age and are only in",
+        "the last column, which is the mean change if nothing were rejected. MAE is how much the mean absolute error",
+        "against the label grew.",
         "",
-        "| change | mean change | 95th percentile | MAE | rejected |",
-        "|---|---|---|---|---|",
+        "| change | mean change | 95th percentile | MAE | rejected | mean change of all |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in rows.iterrows():
         numbers = f"{row['mean']:.2f} | {row['95th percentile']:.1f} | {row['MAE']:+.2f} | {row['rejected']:.1%}"
-        lines.append(f"| {name} | {numbers} |")
+        lines.append(f"| {name} | {numbers} | {row['nothing rejected']:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -301,7 +317,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         work = pool.map(lambda row: readings(predictor, items[row], changes, Path(folder)), chosen.index)
         rows = list(track(work, "reading hands", total=len(chosen), console=Console(stderr=True)))
-    result = table(pd.DataFrame(rows, index=chosen.index, dtype=float), chosen["boneage"])
+    ages, whatever = (pd.DataFrame(some, index=chosen.index, dtype=float) for some in zip(*rows, strict=True))
+    result = table(ages, whatever, chosen["boneage"])
     command = f"uv run python benchmarks/robustness.py {options.manifest} --hands {len(chosen)}"
     page = markdown(result, len(chosen), command)
     print(page)

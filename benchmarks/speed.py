@@ -24,61 +24,59 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
+from boneage_roi.aspect.runtime import AspectMeter
 from boneage_roi.detection.finders import open_finder
-from boneage_roi.fusion.runtime import Fuser
+from boneage_roi.detection.naming import name_boxes
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.imaging.steps import apply_steps
 from boneage_roi.pipeline import BoneAgeReader, Bundle
-from boneage_roi.regional_models.crops import View
-from boneage_roi.regional_models.runtime import RegionReader
-from boneage_roi.segmentation.runtime import Segmenter
-from boneage_roi.values import RegionReading, Sex
+from boneage_roi.regional_models.bones import BONES_FILE, read_bones, read_scales
+from boneage_roi.values import Analysis, RegionReading, Sex
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "girl-10y.png"
 COMMAND = (sys.executable, "-c", "from boneage_roi.cli import main; main()", "predict")
 
 
 class Stages:
-    """The stages of a bundle, opened apart so that each can be timed."""
+    """The stages of a bundle, each timed by itself; together they are what a reader does."""
 
     def __init__(self, bundle: Bundle, *, tta: bool) -> None:
-        manifest, file = bundle.manifest, bundle.file
+        manifest = bundle.manifest
+        self._reader = BoneAgeReader(bundle, tta=tta)
         self._frame_size, self._steps = manifest.frame_size, manifest.steps
-        self._segmenter = Segmenter(file(manifest.segmenter.file))
-        network = None if manifest.finder.file is None else file(manifest.finder.file)
+        network = None if manifest.finder.file is None else bundle.file(manifest.finder.file)
         self._finder = open_finder(manifest.finder.kind, network, manifest.finder.regions)
-        views = [View(view.mirrored, view.scale, view.degrees) for view in manifest.views[: None if tta else 1]]
-        self._readers = [
-            RegionReader(
-                file(spec.file),
-                spec.region,
-                size=spec.size,
-                margin=spec.margin,
-                views=views,
-                grid=manifest.age_grid,
-            )
-            for spec in manifest.networks
-        ]
-        self._fuser = Fuser.open(bundle.path, regions=manifest.regions, grid=manifest.age_grid)
+        self._meter = None
+        if manifest.aspect is not None:
+            self._meter = AspectMeter(bundle.file(manifest.aspect.file), manifest.aspect.limit)
+        self._scales = read_scales(bundle.file(BONES_FILE)) if BONES_FILE in manifest.files else {}
 
     def run(self, image: Path, sex: Sex) -> Iterator[str]:
         """Read one radiograph; gives a stage's name whenever one is done."""
+        reader = self._reader
         radiograph = read_radiograph(image)
         yield "read the file"
-        mask = self._segmenter(radiograph)
+        mask = reader.segment(radiograph)
         yield "segment"
-        frame = apply_steps(hand_frame(radiograph, mask, self._frame_size), mask, self._steps)
+        frame = hand_frame(radiograph, mask, self._frame_size)
         yield "cut the hand frame"
-        boxes = self._finder(frame)
-        yield "find the regions"
+        wide = 1.0 if self._meter is None else self._meter.squash(frame, mask)
+        frame = apply_steps(frame, mask, self._steps)
+        yield "measure the aspect"
+        boxes = name_boxes(self._finder(frame))
+        yield "find and name the regions"
+        reader.assess(reader.with_boxes(Analysis(radiograph, mask, frame, (), wide), boxes))
+        yield "quality gate"
         readings: list[RegionReading] = []
-        for reader in self._readers:
-            reading = reader(frame, boxes, sex)
+        for region, read in reader.readers.items():
+            reading = read(frame, list(boxes), sex)
             readings += [reading] if reading else []
-            yield f"region: {reader.region}"
-        self._fuser(readings, sex)
+            yield f"region: {region}"
+        reader.fuse(readings, sex)
         yield "fuse"
+        read_bones(reader.readers, self._scales, frame, boxes, sex)
+        yield "each bone alone"
 
 
 def cold_run(image: Path, sex: Sex, bundle: Path | None, *, tta: bool) -> tuple[float, float]:

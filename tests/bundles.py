@@ -1,12 +1,14 @@
 """The bundles that tests work on: a whole one of toy files, and the shipped one when it is there."""
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, write_bundle_manifest
-from boneage_roi.pipeline.manifest import FUSION_FILES
+from boneage_roi.pipeline.manifest import FUSION_FILES, read_manifest
 from boneage_roi.regions import REGIONS, detected
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -44,4 +46,27 @@ def write_toy_bundle(folder: Path, **changes: Any) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"stands for {name}")
     write_bundle_manifest(folder, **fields)
+    return folder
+
+
+def copy_with_fusion(folder: Path, kind: str, **changes: Any) -> Path:
+    """The shipped bundle with another fusion, taught a little; needs the training packages."""
+    from boneage_roi.configs.schema import FusionConfig
+    from boneage_roi.fusion.features import moments
+    from boneage_roi.fusion.kind import Lesson
+    from boneage_roi.fusion.kinds import find_fusion
+    from tests.fusion.makers import hands_of
+
+    shutil.copytree(DEFAULT_BUNDLE, folder)
+    manifest = read_manifest(folder / "manifest.json")
+    for name in FUSION_FILES[manifest.fusion.kind]:
+        (folder / name).unlink()
+    hands = hands_of(80, width=manifest.networks[0].features)
+    ages = moments(hands.distributions)[0].mean(1)
+    with tempfile.TemporaryDirectory() as taught:
+        find_fusion(kind).teach(Lesson(hands, ages, FusionConfig(kind=kind, folds=2, epochs=3), Path(taught)))
+        for name in FUSION_FILES[kind]:
+            shutil.copyfile(Path(taught) / name, folder / name)
+    fields = manifest.model_dump(exclude={"created", "package_version", "files", "schema_version"})
+    write_bundle_manifest(folder, **fields | {"fusion": {"kind": kind}} | changes)
     return folder

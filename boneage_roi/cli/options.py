@@ -34,7 +34,8 @@ HeightOption = Annotated[
     float | None, typer.Option(metavar="CM", help="Standing height, for the adult height; as --sex.")
 ]
 TtaOption = Annotated[
-    bool, typer.Option("--tta/--no-tta", help="Read each region in six views: a little more accurate, slower.")
+    bool,
+    typer.Option("--tta/--no-tta", help="Read each region in all views of the bundle: a little more accurate, slower."),
 ]
 AspectOption = Annotated[
     str,

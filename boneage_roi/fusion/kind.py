@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,16 @@ class Fusion(Protocol):
     """
 
     def __call__(self, hands: HandReadings) -> tuple[FloatArray, FloatArray]: ...
+
+
+@runtime_checkable
+class Weighing(Fusion, Protocol):
+    """A fusion that can say how much each region counts: ``fusion.weights(hands)`` gives (N, R).
+
+    A row sums to 1, and an absent region has 0. None says that these files do not tell.
+    """
+
+    def weights(self, hands: HandReadings) -> FloatArray | None: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,15 @@ from boneage_roi.fusion.kind import CrossFitted, Fusion, Kind, Lesson
 from boneage_roi.values import FloatArray
 
 
+def shares(hands: HandReadings) -> FloatArray:
+    """(N, R): all regions that were found count alike."""
+    alike: FloatArray = hands.present / hands.present.sum(1, keepdims=True)
+    return alike
+
+
 def mean_distribution(hands: HandReadings) -> FloatArray:
     """The mean distribution (N, bins) of the regions that were found."""
-    weights = hands.present / hands.present.sum(1, keepdims=True)
-    mean: FloatArray = (weights[..., None] * hands.distributions).sum(1)
+    mean: FloatArray = (shares(hands)[..., None] * hands.distributions).sum(1)
     return mean
 
 
@@ -20,8 +25,19 @@ def fuse(hands: HandReadings) -> tuple[FloatArray, FloatArray]:
     return fused, moments(fused, hands.grid)[0]
 
 
+class Mean:
+    """The regions that were found, all alike."""
+
+    def __call__(self, hands: HandReadings) -> tuple[FloatArray, FloatArray]:
+        return fuse(hands)
+
+    def weights(self, hands: HandReadings) -> FloatArray:
+        """See :class:`boneage_roi.fusion.kind.Weighing`."""
+        return shares(hands)
+
+
 def _open(folder: Path) -> Fusion:
-    return fuse
+    return Mean()
 
 
 def _teach(lesson: Lesson) -> CrossFitted:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.configs.schema import FusionConfig
+from boneage_roi.errors import InputError
 from boneage_roi.files import read_json, write_atomically
 from boneage_roi.fusion import mean
 from boneage_roi.fusion.features import HandReadings, moments
@@ -29,11 +30,22 @@ def _inputs(hands: HandReadings) -> tuple[FloatArray, FloatArray, NDArray[np.flo
 
 class _Ridge:
     def __init__(self, weights: NDArray[np.float64]) -> None:
-        self.weights = weights
+        self._weights = weights
 
     def __call__(self, hands: HandReadings) -> tuple[FloatArray, FloatArray]:
         fused, age, columns = _inputs(hands)
-        return fused, np.asarray(age + columns @ self.weights, np.float32)
+        if len(self._weights) != columns.shape[1]:
+            raise InputError(
+                f"{FILE}: {len(self._weights)} weights for {len(hands.regions)} regions; export the bundle again"
+            )
+        return fused, np.asarray(age + columns @ self._weights, np.float32)
+
+    def weights(self, hands: HandReadings) -> FloatArray:
+        """By how much the age follows each region's, of 1 in all, see :class:`boneage_roi.fusion.kind.Weighing`."""
+        own, stretch = self._weights[: len(hands.regions)], self._weights[len(hands.regions)] / 100
+        alike = mean.shares(hands)
+        follows = hands.present * own + alike * (1 + stretch - (hands.present @ own)[:, None])
+        return np.asarray(follows / follows.sum(1, keepdims=True), np.float32)
 
 
 def _open(folder: Path) -> Fusion:

@@ -36,10 +36,16 @@ def _fit(hands: HandReadings, ages: FloatArray) -> Weights:
 
 class _Stacking:
     def __init__(self, weights: Weights) -> None:
-        self.weights = weights
+        self._weights = weights
 
     def __call__(self, hands: HandReadings) -> tuple[FloatArray, FloatArray]:
-        return mean.mean_distribution(hands), np.asarray(_ages(hands) @ self.weights, np.float32)
+        return mean.mean_distribution(hands), np.asarray(_ages(hands) @ self._weights, np.float32)
+
+    def weights(self, hands: HandReadings) -> FloatArray:
+        """Those of absent regions are divided among the others, see :class:`boneage_roi.fusion.kind.Weighing`."""
+        own = hands.present * self._weights[:-1]
+        follows = own + mean.shares(hands) * ((1 - hands.present) @ self._weights[:-1])[:, None]
+        return np.asarray(follows / follows.sum(1, keepdims=True), np.float32)
 
 
 def _open(folder: Path) -> Fusion:

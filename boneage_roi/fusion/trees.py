@@ -6,7 +6,7 @@ import numpy as np
 
 from boneage_roi.fusion import mean
 from boneage_roi.fusion.features import HandReadings, tree_features
-from boneage_roi.fusion.kind import CrossFitted, Fusion, Kind, Lesson
+from boneage_roi.fusion.kind import CrossFitted, Fusion, Kind, Lesson, Weighing
 from boneage_roi.onnx_session import Network
 from boneage_roi.values import FloatArray
 
@@ -16,7 +16,7 @@ FILE = "fusion.onnx"
 class Corrected:
     """Another fusion, whose ages trees correct."""
 
-    def __init__(self, base: Fusion, path: Path) -> None:
+    def __init__(self, base: Weighing, path: Path) -> None:
         self._base = base
         self._trees = Network(path, "the boosted trees")
 
@@ -24,6 +24,10 @@ class Corrected:
         fused, age = self._base(hands)
         (correction,) = self._trees({"features": tree_features(hands, fused)}, [(len(hands), 1)])
         return fused, np.asarray(age + correction[:, 0], np.float32)
+
+    def weights(self, hands: HandReadings) -> FloatArray | None:
+        """Those of what is corrected, see :class:`boneage_roi.fusion.kind.Weighing`."""
+        return self._base.weights(hands)
 
 
 def correct(base: CrossFitted, lesson: Lesson) -> CrossFitted:
@@ -37,7 +41,7 @@ def correct(base: CrossFitted, lesson: Lesson) -> CrossFitted:
 
 
 def _open(folder: Path) -> Fusion:
-    return Corrected(mean.fuse, folder / FILE)
+    return Corrected(mean.Mean(), folder / FILE)
 
 
 def _teach(lesson: Lesson) -> CrossFitted:

@@ -37,7 +37,7 @@ def predict_table(
         chronological_age: months, or an age such as ``10y4m``; this and the next three are as ``sex``.
         birth_date, study_date: dates such as ``2014-03-09``, another way to say the chronological age.
         height_cm: standing height on the day of the radiograph; gives the adult height.
-        tta: read each region in six views.
+        tta: read each region in all views of the bundle.
         workers: processes that read; None chooses by cores and memory, and takes 1 for a few images.
         progress: is told how many images are done.
 

@@ -264,6 +264,10 @@ class BoneAgeReader:
         """The fused bone age and the ends of its interval, months."""
         return self._fuser(readings, sex)
 
+    def weights(self, readings: Sequence[RegionReading], sex: Sex) -> dict[str, float]:
+        """How much each region counts in the fused bone age, of 1 in all; empty where the fusion cannot tell."""
+        return self._fuser.weights(readings, sex)
+
     def _read(self, analysis: Analysis, sex: Sex, warnings: tuple[str, ...]) -> BoneAge:
         radiograph: Radiograph = analysis.radiograph
         readings = self.readings(analysis, sex)

@@ -36,6 +36,7 @@ class View:
 
 
 AS_IT_IS = View()
+MIRRORED = View(mirrored=True)
 
 SIX_VIEWS = tuple(
     View(mirrored, scale, degrees)

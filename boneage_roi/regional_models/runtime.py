@@ -9,7 +9,7 @@ import numpy as np
 from boneage_roi.errors import InputError
 from boneage_roi.onnx_check import tensor_names
 from boneage_roi.onnx_session import ON_CPU, Execution, Network
-from boneage_roi.regional_models.crops import AS_IT_IS, SIX_VIEWS, Crops, View, crop_boxes, cut_crops
+from boneage_roi.regional_models.crops import AS_IT_IS, MIRRORED, SIX_VIEWS, Crops, View, crop_boxes, cut_crops
 from boneage_roi.values import MONTHLY, AgeGrid, FloatArray, HandFrame, RegionBox, RegionReading, Sex
 
 GIVEN_OUT = ("distribution", "features", "class_activation", "age_map")
@@ -73,12 +73,13 @@ class RegionReader:
     ) -> list[RegionReading]:
         """What every crop says when it is all that the network sees, in the order of :func:`crop_boxes`.
 
-        All crops go through the network in one call, as they are and mirrored, if that is among the views.
+        All crops go through the network in one call, as they are and, where a view of the hand is mirrored, mirrored.
 
         Args:
             turns: degrees anticlockwise by which each crop is turned before.
         """
-        cuts = (self.crops(frame, boxes, view, turns) for view in self._views[:2])
+        looks = (AS_IT_IS, MIRRORED) if any(view.mirrored for view in self._views) else (AS_IT_IS,)
+        cuts = (self.crops(frame, boxes, view, turns) for view in looks)
         views = [crops for crops in cuts if crops is not None]
         if not views:
             return []

@@ -17,7 +17,9 @@ TEMPLATE = Path(__file__).with_name("model_card.md")
 STARTED = """
 
 The training went on from an earlier bundle: its hand mask and its region detector are used as they were, with what was
-measured of them then."""
+measured of them then"""
+
+TRAINED_ON = ", and its region networks were trained further"
 
 
 def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, int]) -> str:
@@ -36,7 +38,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
         "training_data": config.training_data,
         "license_note": config.license_note,
         "before": "" if config.start else "the segmenter, the region finder and ",
-        "started": STARTED if config.start else "",
+        "started": f"{STARTED}{TRAINED_ON if config.start_regions else ''}." if config.start else "",
         "train": counts.get("train", 0),
         "fusion_hands": counts.get("fusion", 0),
         "test": counts.get("test", 0),

@@ -17,11 +17,12 @@ from boneage_roi.explain import METHODS, Explanation
 from boneage_roi.explain.age_map import place_ages
 from boneage_roi.explain.occlusion import moves
 from boneage_roi.explain.places import hand_in_frame
+from boneage_roi.fusion.features import stack_readings
 from boneage_roi.onnx_check import check_network, tensor_names, with_outputs
 from boneage_roi.onnx_session import Network
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, write_bundle_manifest
 from boneage_roi.values import Analysis, FloatImage
-from tests.bundles import EXAMPLES, needs_bundle
+from tests.bundles import EXAMPLES, copy_with_fusion, needs_bundle
 
 pytestmark = needs_bundle
 MAPS = ("occlusion", "attention", "age-map")
@@ -170,8 +171,34 @@ def test_the_room_may_be_called_too(reader: br.BoneAgeReader, analysis: Analysis
     assert room(analysis, "parts", sex="F", bundle=reader).table  # type: ignore[operator]
 
 
-def test_more_outputs_leave_the_network_as_it_is() -> None:
-    path = DEFAULT_BUNDLE / "rb_fcl.onnx"
+@pytest.fixture(scope="module")
+def layered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose fusion is the feature-connected layer with trees."""
+    pytest.importorskip("torch")
+    return copy_with_fusion(tmp_path_factory.mktemp("layered") / "bundle", "rb-fcl+trees")
+
+
+def test_parts_of_a_feature_connected_layer_have_its_weights(layered: Path, analysis: Analysis) -> None:
+    why = br.explain(analysis, "parts", sex="F", bundle=br.load(layered, tta=False))
+    weights = {region: row["weight"] or 0.0 for region, row in why.table.items()}
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-4)
+    layer = layered / "rb_fcl.onnx"
+    names = [name for name in tensor_names(layer.read_bytes()) if name.endswith("/Softmax_output_0")]
+    hand = stack_readings([(why.bone_age.readings, "F")], list(weights)).network_inputs
+    members = Network(layer, "the fusion", also=names)(hand, [], names)
+    assert len(members) > 1
+    assert list(weights.values()) == pytest.approx(np.mean(members, axis=0)[0].tolist(), abs=1e-5)
+
+
+def test_a_fusion_that_cannot_tell_weights_says_so(tmp_path: Path, analysis: Analysis) -> None:
+    pytest.importorskip("torch")
+    other = copy_with_fusion(tmp_path / "bundle", "feature-ridge")
+    table = br.explain(analysis, "parts", sex="F", bundle=br.load(other, tta=False)).table
+    assert {row["weight"] for row in table.values()} == {None}
+
+
+def test_more_outputs_leave_the_network_as_it_is(layered: Path) -> None:
+    path = layered / "rb_fcl.onnx"
     data = path.read_bytes()
     inside = tensor_names(data)[0]
     more = onnx.load_from_string(with_outputs(data, [inside, "distribution-long-name" * 20]))
@@ -182,8 +209,8 @@ def test_more_outputs_leave_the_network_as_it_is() -> None:
     assert set(tensor_names(data)) == {name for node in more.graph.node for name in node.output}
 
 
-def test_a_tensor_inside_comes_out(tmp_path: Path) -> None:
-    path = DEFAULT_BUNDLE / "rb_fcl.onnx"
+def test_a_tensor_inside_comes_out(layered: Path) -> None:
+    path = layered / "rb_fcl.onnx"
     (name, *_) = (name for name in tensor_names(path.read_bytes()) if name.endswith("members.0/Softmax_output_0"))
     inputs = {
         "features": np.zeros((1, 6, 64), np.float32),

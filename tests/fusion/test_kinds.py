@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 from boneage_roi.configs.schema import FusionConfig, LayerConfig  # noqa: E402
 from boneage_roi.errors import InputError  # noqa: E402
 from boneage_roi.fusion.features import HandReadings, moments, stack_readings  # noqa: E402
-from boneage_roi.fusion.kind import Lesson  # noqa: E402
+from boneage_roi.fusion.kind import Fusion, Lesson, Weighing  # noqa: E402
 from boneage_roi.fusion.kinds import FUSIONS, find_fusion  # noqa: E402
-from boneage_roi.values import MONTHLY  # noqa: E402
+from boneage_roi.values import MONTHLY, FloatArray  # noqa: E402
 from tests.fusion.makers import hands_of, reading  # noqa: E402
 
 
@@ -40,6 +40,49 @@ def test_every_fusion_says_of_new_hands_what_it_was_taught(name: str, tmp_path: 
     off = float(np.abs(months - ages[100:]).mean())
     assert (9 < off < 11) if name == "mean" else off < 8
     assert float(np.abs(fitted.months - ages[:100]).mean()) == pytest.approx(off, abs=4)
+
+
+def weights_of(fusion: Fusion, hands: HandReadings) -> FloatArray:
+    assert isinstance(fusion, Weighing)
+    weights = fusion.weights(hands)
+    assert weights is not None
+    return weights
+
+
+@pytest.mark.parametrize("name", ["mean", "ridge", "stacking", "rb-fcl", "trees", "rb-fcl+trees"])
+def test_weights_sum_to_one_and_an_absent_region_has_none(name: str, tmp_path: Path) -> None:
+    kind, hands, region = find_fusion(name), hands_of(60), 2
+    ages = np.asarray(moments(hands.distributions)[0].mean(1), np.float32)
+    kind.teach(Lesson(hands, ages, FusionConfig(folds=2, epochs=3), tmp_path))
+    fusion = kind.open(tmp_path)
+    everything = weights_of(fusion, hands)
+    assert everything.shape == hands.present.shape
+    assert everything.sum(1) == pytest.approx(1, abs=1e-4)
+    hands.present[:, region] = 0
+    without = weights_of(fusion, hands)
+    assert without.sum(1) == pytest.approx(1, abs=1e-4)
+    assert np.abs(without[:, region]).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["ridge", "stacking"])
+@pytest.mark.parametrize("absent", [None, 1])
+def test_a_fused_age_follows_a_region_s_own_by_its_weight(name: str, absent: int | None, tmp_path: Path) -> None:
+    kind, hands = find_fusion(name), hands_of(120)
+    ages = np.asarray(moments(hands.distributions)[0] @ np.array([0.5, 0.3, 0.1, 0, 0.1, 0]) * 1.1, np.float32)
+    kind.teach(Lesson(hands, ages, FusionConfig(folds=2), tmp_path))
+    fusion = kind.open(tmp_path)
+    if absent is not None:
+        hands.present[:, absent] = 0
+    before, moved = fusion(hands)[1], []
+    for region in range(len(hands.regions)):
+        older = replace(hands, distributions=hands.distributions.copy())
+        older.distributions[:, region] = np.roll(older.distributions[:, region], 5, axis=-1)
+        moved.append(fusion(older)[1] - before)
+    follows = np.stack(moved, axis=1)
+    assert follows[0].sum() == pytest.approx(5.5, abs=0.3)
+    weights = weights_of(fusion, hands)
+    assert weights == pytest.approx(follows / follows.sum(1, keepdims=True), abs=0.01)
+    assert np.ptp(weights[0]) > 0.1
 
 
 def test_an_unknown_fusion_lists_the_known() -> None:

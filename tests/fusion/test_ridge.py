@@ -101,3 +101,10 @@ def test_a_damaged_file_is_said_in_a_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "ridge.json").write_text(content)
     with pytest.raises(InputError, match=r"ridge\.json: not the weights of a ridge regression"):
         RIDGE.open(tmp_path)
+
+
+def test_weights_for_other_regions_are_refused_in_a_line(tmp_path: Path) -> None:
+    off(hands(), tmp_path)
+    fewer = stack_readings([([reading("hand", 100)], "M")], ("hand",))
+    with pytest.raises(InputError, match=r"ridge\.json: 5 weights for 1 regions"):
+        RIDGE.open(tmp_path)(fewer)

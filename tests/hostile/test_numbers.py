@@ -19,10 +19,11 @@ from boneage_roi.pipeline.inputs import list_inputs
 from boneage_roi.pipeline.item import filler
 from boneage_roi.pipeline.reader import BoneAgeReader
 from boneage_roi.values import Analysis, BoneAge
-from tests.bundles import EXAMPLES, needs_bundle
+from tests.bundles import EXAMPLES, copy_with_fusion, needs_bundle
 from tests.pipeline.test_batch import REGIONS, ToyPredictor, folder  # noqa: F401  a fixture
 
-NETWORKS = ("segmenter", "aspect", "detector", "regions/hand", "regions/epiphysis", "rb_fcl", "fusion")
+NETWORKS = ("segmenter", "aspect", "detector", "regions/hand", "regions/epiphysis")
+FUSION_NETWORKS = ("rb_fcl", "fusion")
 
 
 def spoil(bundle: Path, network: str, number: float) -> None:
@@ -48,13 +49,31 @@ def spoil(bundle: Path, network: str, number: float) -> None:
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.fixture(scope="module")
+def layered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose fusion is networks too."""
+    pytest.importorskip("torch")
+    return copy_with_fusion(tmp_path_factory.mktemp("layered") / "bundle", "rb-fcl+trees")
+
+
 @needs_bundle
-@pytest.mark.parametrize(
-    ("network", "number"), [*((network, np.nan) for network in NETWORKS), ("rb_fcl", np.inf), ("fusion", np.inf)]
-)
-def test_18_2_a_network_that_gives_no_number_gives_no_age(tmp_path: Path, network: str, number: float) -> None:
-    bundle = tmp_path / "bundle"
-    shutil.copytree(DEFAULT_BUNDLE, bundle)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_18_2_a_network_that_gives_no_number_gives_no_age(tmp_path: Path, network: str) -> None:
+    assert_no_age(DEFAULT_BUNDLE, tmp_path / "bundle", network, np.nan)
+
+
+@needs_bundle
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("network", FUSION_NETWORKS)
+def test_18_2_a_fusion_that_gives_no_number_gives_no_age(
+    layered: Path, tmp_path: Path, network: str, number: float
+) -> None:
+    assert_no_age(layered, tmp_path / "bundle", network, number)
+
+
+def assert_no_age(whole: Path, bundle: Path, network: str, number: float) -> None:
+    """A copy of a bundle one of whose networks gives no numbers reads nothing."""
+    shutil.copytree(whole, bundle)
     spoil(bundle, network, number)
     items = filler(sex="F")(list_inputs(EXAMPLES / "girl-10y.png"))
     (outcome,) = predict_files(BoneAgeReader(bundle, tta=False), items)

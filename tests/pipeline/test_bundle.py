@@ -10,6 +10,7 @@ import pytest
 
 from boneage_roi.errors import InputError
 from boneage_roi.pipeline.bundle import Bundle, write_bundle_manifest
+from boneage_roi.pipeline.manifest import FUSION_FILES
 from boneage_roi.regions import REGIONS
 from tests.bundles import TOY, needs_bundle, write_toy_bundle
 
@@ -163,26 +164,40 @@ def test_a_bundle_of_one_region_needs_no_detector(tmp_path: Path) -> None:
     assert not (folder / "detector.onnx").exists()
 
 
-@needs_bundle
-def test_schema_4_is_read_in_todays_words() -> None:
-    """The shipped bundle was written before regions, finder, fusion and views were recorded."""
-    manifest = Bundle.load().manifest
+KEPT_SINCE_4 = ("training_data", "license_note", "metrics", "files")
+
+
+def as_schema_4(manifest: dict[str, Any]) -> None:
+    """A manifest as it was written before regions' networks, finder, fusion and views were recorded."""
+    regions = {one["region"]: {key: one[key] for key in ("size", "margin", "features")} for one in manifest["networks"]}
+    size = {"segmenter_size": manifest["segmenter"]["size"], "detector_size": manifest["finder"]["size"]}
+    for name in set(manifest) - {"name", "created", "package_version", "frame_size", *KEPT_SINCE_4}:
+        del manifest[name]
+    manifest.update(schema_version=4, regions=regions, **size)
+
+
+def test_schema_4_is_read_in_todays_words(bundle_folder: Path) -> None:
+    edit(bundle_folder, as_schema_4)
+    manifest = Bundle.load(bundle_folder).manifest
     assert manifest.regions == tuple(REGIONS)
     assert manifest.finder.regions == manifest.regions[1:]
     assert (manifest.fusion.kind, manifest.grid.bins, len(manifest.views)) == ("rb-fcl+trees", 240, 6)
 
 
-KEPT_SINCE_4 = ("training_data", "license_note", "metrics", "files")
+@needs_bundle
+def test_the_shipped_bundle_holds_the_files_of_its_fusion_and_of_no_other() -> None:
+    manifest = Bundle.load().manifest
+    own = set(FUSION_FILES[manifest.fusion.kind])
+    assert own <= manifest.files.keys()
+    assert not {name for names in FUSION_FILES.values() for name in names} - own & manifest.files.keys()
 
 
 @pytest.mark.parametrize("schema", [4, 5])
 def test_18_13_a_bundle_without_regions_is_refused_in_a_line(bundle_folder: Path, schema: int) -> None:
     def without(manifest: dict[str, Any]) -> None:
         if schema == 4:
-            size = {"segmenter_size": manifest["segmenter"]["size"], "detector_size": manifest["finder"]["size"]}
-            for name in set(manifest) - {"name", "created", "package_version", "frame_size", *KEPT_SINCE_4}:
-                del manifest[name]
-            manifest.update(schema_version=4, regions={}, **size)
+            as_schema_4(manifest)
+            manifest["regions"] = {}
         else:
             manifest["networks"].clear()
 

@@ -41,7 +41,7 @@ def test_every_table_is_there(copied_run: Run, tmp_path: Path, capsys: pytest.Ca
     assert rows_under(text, "Each region alone")["hand"][1] == f"{error:.2f}"
     ways = rows_under(text, "Ways to fuse")
     assert len(ways) == 6
-    assert ways["RB-FCL + LightGBM residual (shipped)"][2] == ""
+    assert ways[f"{copied_run.config.fusion.kind} (shipped)"][2] == ""
     assert ways["ridge"][2] != ""
     assert len(rows_under(text, "The shipped fusion without")) == 1 + 6 + 15
     assert set(rows_under(text, "One thing switched off in the `carpal` network")) == {"control", "no-sex"}

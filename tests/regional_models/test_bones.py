@@ -1,5 +1,6 @@
 """Ages of single bones."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from boneage_roi.regional_models.bones import (
     unread,
     upright_turns,
 )
-from boneage_roi.regional_models.crops import SIX_VIEWS
+from boneage_roi.regional_models.crops import AS_IT_IS, SIX_VIEWS, View
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.values import BoneReading, HandFrame, RegionBox
 from tests.bundles import EXAMPLES, needs_bundle
@@ -99,9 +100,9 @@ def test_a_damaged_file_of_bones_is_said(tmp_path: Path, text: str) -> None:
         read_scales(tmp_path / "bones.json")
 
 
-def plates_reader() -> RegionReader:
+def plates_reader(views: Sequence[View] = SIX_VIEWS) -> RegionReader:
     path = DEFAULT_BUNDLE / "regions" / "epiphysis.onnx"
-    return RegionReader(path, "epiphysis", size=(48, 48), margin=0.1, views=SIX_VIEWS)
+    return RegionReader(path, "epiphysis", size=(48, 48), margin=0.1, views=views)
 
 
 def three_plates() -> tuple[HandFrame, list[RegionBox]]:
@@ -125,6 +126,19 @@ def test_each_plate_is_read_as_if_it_were_the_only_one() -> None:
     assert ulna.months == pytest.approx(together["ulna"].months, abs=1e-3)
     assert [bone.box for bone in together.values()] == boxes
     assert len({round(bone.months, 1) for bone in together.values()}) == 3
+
+
+@needs_bundle
+def test_a_plate_is_read_as_it_is_and_mirrored_whatever_else_the_views_do() -> None:
+    frame, boxes = three_plates()
+
+    def months(*views: View) -> list[float]:
+        return [bone.months for bone in read_bones({"epiphysis": plates_reader(views)}, {}, frame, boxes, "M")]
+
+    plain, both = months(AS_IT_IS), months(AS_IT_IS, View(mirrored=True))
+    assert months(AS_IT_IS, View(mirrored=True, scale=1.05, degrees=-5)) == pytest.approx(both)
+    assert months(AS_IT_IS, View(scale=1.05)) == pytest.approx(plain)
+    assert both != pytest.approx(plain, abs=0.1)
 
 
 @needs_bundle

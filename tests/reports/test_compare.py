@@ -9,10 +9,9 @@ import pytest
 
 import boneage_roi as br
 from boneage_roi.errors import InputError
-from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, write_bundle_manifest
-from boneage_roi.pipeline.manifest import read_manifest
+from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE
 from boneage_roi.reports.compare import cells, markdown
-from tests.bundles import EXAMPLES, needs_bundle
+from tests.bundles import EXAMPLES, copy_with_fusion, needs_bundle
 from tests.training.runs import config
 
 pytestmark = needs_bundle
@@ -21,15 +20,9 @@ pytestmark = needs_bundle
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped bundle under another name, and without its smallest corrections."""
-    folder = tmp_path_factory.mktemp("other") / "bundle"
-    shutil.copytree(DEFAULT_BUNDLE, folder)
-    manifest = read_manifest(folder / "manifest.json")
-    fields = manifest.model_dump(exclude={"created", "package_version", "files", "schema_version"})
-    metrics = manifest.metrics | {"training_seconds": 7200, "regions": {"hand": {"started_from": "imagenet"}}}
-    write_bundle_manifest(folder, **fields | {"name": "other", "metrics": metrics, "fusion": {"kind": "mean"}})
-    for name in ("fusion.onnx", "rb_fcl.onnx"):
-        (folder / name).unlink()
-    return folder
+    started = {"training_seconds": 7200, "regions": {"hand": {"started_from": "imagenet"}}}
+    metrics = br.Bundle.load(DEFAULT_BUNDLE).manifest.metrics | started
+    return copy_with_fusion(tmp_path_factory.mktemp("other") / "bundle", "mean", name="other", metrics=metrics)
 
 
 @pytest.fixture(scope="module")

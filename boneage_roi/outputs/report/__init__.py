@@ -168,7 +168,7 @@ def report(
         language: ``en``, ``de``, ``zh``, ``ko`` or ``es``.
         bundle: a bundle or its folder; None for the one that comes with the package.
         sex, chronological_age, birth_date, study_date, height_cm: as :func:`boneage_roi.predict_table` takes them.
-        tta: read each region in six views.
+        tta: read each region in all views of the bundle.
         with_identity: show name, identifier and birth date of the patient, as a DICOM file tells them.
         occlusion: add a map of how the bone age moves when a place is hidden (some seconds a hand).
         overwrite: write over files that others made.
