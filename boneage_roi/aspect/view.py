@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.imaging.frame import ends_of_rows
 from boneage_roi.values import HandFrame, HandMask
 
 FOREARM = 0.5
@@ -38,11 +39,10 @@ def aspect_view(frame: HandFrame, mask: HandMask, size: int) -> tuple[NDArray[np
     hand = _visible(frame, mask)
     quarters, degrees = quarter_turns(frame.to_frame)
     turn = np.asarray(cv2.getRotationMatrix2D((0, 0), degrees, 1), np.float64)
-    rows = np.flatnonzero(hand.any(axis=1))
-    if len(rows) == 0:
+    ends = ends_of_rows(hand > 0)
+    if len(ends) == 0:
         return np.zeros((size, size), np.uint8), 1
-    ends = hand[rows].argmax(axis=1), hand.shape[1] - 1 - hand[rows, ::-1].argmax(axis=1)  # none lies further out
-    points = np.concatenate([np.column_stack([columns, rows]) for columns in ends]) @ turn[:, :2].T
+    points = ends @ turn[:, :2].T
     low, high = points.min(axis=0), points.max(axis=0)
     scale = (1 - 2 * FREE) * size / max(float((high - low).max()), 1.0)
     pixels = frame.pixels * hand
@@ -62,8 +62,9 @@ def _visible(frame: HandFrame, mask: HandMask) -> NDArray[np.uint8]:
     height, width = frame.pixels.shape
     hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
     around = 2 * round(RIM * height) + 1
-    hand = cv2.dilate(hand, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (around, around)))
     wrist, knuckle = (frame.to_frame @ [*point, 1] for point in (mask.wrist, mask.middle_mcp))
-    below = round(float(wrist[1] + FOREARM * np.hypot(*(wrist - knuckle))))
-    hand[max(below, 0) :] = 0
+    below = max(round(float(wrist[1] + FOREARM * np.hypot(*(wrist - knuckle)))), 0)
+    seen = hand[: below + around]  # no further than what grows into the view
+    seen[:] = cv2.dilate(seen, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (around, around)))
+    hand[below:] = 0
     return np.asarray(hand, np.uint8)

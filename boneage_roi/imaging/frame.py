@@ -54,12 +54,9 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     # Landmarks on one point tell no direction.
     up, length = ((middle_mcp - wrist) / length, length) if length >= 1 else (np.array([0.0, -1.0]), 1.0)
     upright = np.array([[-up[1], up[0]], [-up[0], -up[1]]])  # rows: frame x and y axes in radiograph pixels
-    rows, columns = np.nonzero(mask.pixels)
-    points = (np.column_stack([columns, rows]) - wrist) @ upright.T / length
-    kept = points[(points[:, 1] < FOREARM) & (np.hypot(*points.T) < REACH)]
-    if len(kept) == 0:
-        kept = np.array([[-0.9, -2.2], [0.9, FOREARM]])
-    across, along = kept.T
+    ends = ends_of_rows(_without_forearm(mask, up * length))
+    points = (ends - wrist) @ upright.T / length if len(ends) else np.array([[-0.9, -2.2], [0.9, FOREARM]])
+    across, along = points.T
     left, top, right = across.min(), along.min(), across.max()
     bottom = FOREARM
     scale = (1 - 2 * PADDING) * min(height / (bottom - top), width / max(right - left, 1e-3))
@@ -67,6 +64,23 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     linear = upright * scale / length
     offset = np.array([(width - 1) / 2, (height - 1) / 2]) - scale * middle - linear @ wrist
     return np.column_stack([linear, offset])
+
+
+def _without_forearm(mask: HandMask, up: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The mask without what lies too far down, or too far away, to be hand; ``up`` leads from wrist to middle MCP."""
+    height, width = mask.pixels.shape
+    x = np.arange(width) - mask.wrist[0]
+    y = np.arange(height)[:, None] - mask.wrist[1]
+    length = float(np.hypot(*up))
+    near = x**2 + y**2 < (REACH * length) ** 2
+    return np.asarray(mask.pixels & near & (x * up[0] + y * up[1] > -FOREARM * length**2))
+
+
+def ends_of_rows(hand: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """The first and the last pixel (x, y) of every row that has any: in no direction does another lie further out."""
+    rows = np.flatnonzero(hand.any(axis=1))
+    ends = hand[rows].argmax(axis=1), hand.shape[1] - 1 - hand[rows, ::-1].argmax(axis=1)
+    return np.concatenate([np.column_stack([columns, rows]) for columns in ends])
 
 
 def magnification(to_frame: NDArray[np.float64]) -> float:
@@ -96,6 +110,6 @@ def _hand_contrast(pixels: NDArray[np.float32], hand: NDArray[np.bool_]) -> NDAr
     gamma = np.float32(np.clip(np.log(MIDDLE_GREY) / np.log(middle), *GAMMAS))
     grey = (pixels - low) / span
     np.clip(grey, 0, 1, out=grey)
-    np.power(grey, gamma, out=grey)
+    cv2.pow(grey, float(gamma), grey)  # a third of NumPy's time
     np.multiply(grey, 255, out=grey)
     return np.asarray(grey, np.uint8)

@@ -280,7 +280,7 @@ class BoneAgeReader:
         mature = self._maturity.flag(months, sex)
         flags = (*warnings, *late.warnings, *mature, *_in_years(radiograph.chronological_age, lower))
         name = self.bundle.manifest.name
-        bones = read_bones(self.readers, self._scales, analysis.frame, analysis.boxes, sex)
+        bones = read_bones(self.readers, self._scales, analysis.frame, analysis.boxes, sex, readings)
         return BoneAge(months, lower, upper, sex, readings, name, flags, radiograph.chronological_age, bones)
 
 

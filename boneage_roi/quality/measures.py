@@ -108,9 +108,9 @@ def _forearm(mask: HandMask) -> float:
 
 def _edge(mask: HandMask) -> float:
     """How long the hand, without the forearm, runs along the edge of the image."""
-    rim = np.zeros_like(mask.pixels)
-    rim[[0, -1]] = rim[:, [0, -1]] = True
-    rows, columns = np.nonzero(mask.pixels & rim)
+    rim = mask.pixels.copy()
+    rim[1:-1, 1:-1] = False
+    rows, columns = np.nonzero(rim)
     up = np.subtract(mask.middle_mcp, mask.wrist) / _size(mask)
     height = (np.column_stack([columns, rows]) - mask.wrist) @ up / _size(mask)
     return float((height > ABOVE_WRIST).sum()) / _size(mask)

@@ -25,7 +25,7 @@ from boneage_roi.files import read_json
 from boneage_roi.regional_models.crops import crop_boxes
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.regions import GROWTH_PLATES
-from boneage_roi.values import MONTHLY, AgeGrid, BoneReading, FloatArray, HandFrame, RegionBox, Sex
+from boneage_roi.values import MONTHLY, AgeGrid, BoneReading, FloatArray, HandFrame, RegionBox, RegionReading, Sex
 
 BONES_FILE = "bones.json"
 
@@ -111,21 +111,25 @@ def read_bones(
     frame: HandFrame,
     boxes: Sequence[RegionBox],
     sex: Sex,
+    known: Sequence[RegionReading] = (),
 ) -> tuple[BoneReading, ...]:
-    """Every named bone's own age, in the order of ``BONES``; one call of a network a region.
+    """Every named bone's own age, in the order of ``BONES``; one call of a network a region, at the most.
 
     Args:
         readers: by region; those of ``epiphysis``, ``phalanx`` and ``carpal`` are used where they are there.
         scales: by bone, from :func:`read_scales`; a bone without one keeps its raw age.
         boxes: with names, see :func:`boneage_roi.detection.naming.name_boxes`. A bone of a digit of which fewer than
             two growth plates were found gets no age: nobody knows how it leans.
+        known: what the regions say, which spares the network where a region is one bone.
     """
     found, grid, leans = {}, MONTHLY, leaning(boxes)
+    whole = {reading.region: reading for reading in known}
     for region in REGIONS_OF_BONES:
         if region not in readers:
             continue
         kept, turns = crop_boxes(frame, boxes, region), upright_turns(frame, boxes, region)
-        for box, reading in zip(kept, readers[region].each(frame, list(boxes), sex, turns), strict=True):
+        each = readers[region].each(frame, list(boxes), sex, turns, whole.get(region))
+        for box, reading in zip(kept, each, strict=True):
             name, grid = bone_of(box), reading.grid
             if name in leans:
                 raw = reading.expected_age, reading.spread

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -79,7 +80,7 @@ def cut_crops(
     sides = corners[:, 2:] - corners[:, :2]
     pixels = np.stack(
         [
-            _cut(frame.pixels, centre, side, size, margin, context, view, turn)
+            _cut(frame, centre, side, size, margin, context, view, turn)
             for centre, side, turn in zip(centres, sides, turns or [0.0] * len(found), strict=True)
         ]
     )
@@ -99,7 +100,7 @@ def crop_boxes(frame: HandFrame, boxes: Sequence[RegionBox], region: str) -> lis
 
 
 def _cut(
-    image: NDArray[np.uint8],
+    frame: HandFrame,
     centre: NDArray[np.float64],
     side: NDArray[np.float64],
     size: tuple[int, int],
@@ -111,11 +112,10 @@ def _cut(
     height, width = size
     scale = view.scale * min(width / side[0], height / side[1]) / (1 + 2 * margin)
     out_height, out_width = round(height * context), round(width * context)
-    shrink = 1.0
+    image, shrink = frame.pixels, 1.0
     if scale < 0.6:  # area averaging first: a plain warp would alias
         shrink = scale
-        shape = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
-        image = np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)
+        image = _smaller(frame, (round(image.shape[1] * shrink), round(image.shape[0] * shrink)))
     # A mirrored hand that is turned one way is the mirror image of the hand turned the other way.
     degrees = turn + (-view.degrees if view.mirrored else view.degrees)
     middle = shrink * centre
@@ -123,3 +123,17 @@ def _cut(
     matrix[:, 2] += np.array([out_width / 2, out_height / 2]) - middle
     cut = np.asarray(cv2.warpAffine(image, matrix, (out_width, out_height)), np.uint8)
     return cut[:, ::-1] if view.mirrored else cut
+
+
+_SMALLER: WeakKeyDictionary[HandFrame, dict[tuple[int, int], NDArray[np.uint8]]] = WeakKeyDictionary()
+_MOST = 16  # hands that are read at the same time
+
+
+def _smaller(frame: HandFrame, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """A frame shrunk to (width, height), kept while the frame is there: other views and single bones want it again."""
+    if len(_SMALLER) > _MOST:
+        _SMALLER.clear()
+    known = _SMALLER.setdefault(frame, {})
+    if shape not in known:
+        known[shape] = np.asarray(cv2.resize(frame.pixels, shape, interpolation=cv2.INTER_AREA), np.uint8)
+    return known[shape]

@@ -69,7 +69,12 @@ class RegionReader:
         return self.reading(distribution.mean(0), features.mean(0), len(first.pixels), first.confidence)
 
     def each(
-        self, frame: HandFrame, boxes: list[RegionBox], sex: Sex, turns: Sequence[float] | None = None
+        self,
+        frame: HandFrame,
+        boxes: list[RegionBox],
+        sex: Sex,
+        turns: Sequence[float] | None = None,
+        whole: RegionReading | None = None,
     ) -> list[RegionReading]:
         """What every crop says when it is all that the network sees, in the order of :func:`crop_boxes`.
 
@@ -77,8 +82,11 @@ class RegionReader:
 
         Args:
             turns: degrees anticlockwise by which each crop is turned before.
+            whole: what the region says, where that is known: of a single crop it may be the same.
         """
         looks = (AS_IT_IS, MIRRORED) if any(view.mirrored for view in self._views) else (AS_IT_IS,)
+        if whole is not None and whole.crops == 1 and not any(turns or ()) and self._views == looks:
+            return [whole]
         cuts = (self.crops(frame, boxes, view, turns) for view in looks)
         views = [crops for crops in cuts if crops is not None]
         if not views:

@@ -101,9 +101,10 @@ def _landmark(heat: FloatImage) -> tuple[NDArray[np.float64], float]:
 
 def _largest_filled(mask: BoolImage) -> tuple[BoolImage, float]:
     """The largest connected part without its holes, and the area of the next largest as a share of it."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    if count < 2:
+    grey = mask.astype(np.uint8)
+    if len(cv2.findContours(grey, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]) < 2:  # nothing, or one part, no holes
         return mask, 0.0
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(grey)
     areas = stats[1:, cv2.CC_STAT_AREA]
     largest = (labels == 1 + int(areas.argmax())).astype(np.uint8)
     outlines, _ = cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

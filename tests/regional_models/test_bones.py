@@ -233,3 +233,18 @@ def test_the_shipped_bundle_gives_every_bone_an_age(name: str, sex: str, years: 
     assert [bone.name for bone in age.bones] == list(BONES)
     assert np.abs([bone.months - 12 * years for bone in age.bones]).max() < 60
     assert min(bone.spread for bone in age.bones) > 0
+
+
+@needs_bundle
+@pytest.mark.parametrize("views", [1, 2, 6])
+def test_what_the_region_says_of_its_one_bone_spares_the_network_but_changes_no_age(views: int) -> None:
+    frame, _ = three_plates()
+    boxes = [RegionBox("carpal", (180, 300, 280, 380), 0.9)]
+    path = DEFAULT_BUNDLE / "regions" / "carpal.onnx"
+    reader = RegionReader(path, "carpal", size=(112, 128), margin=0.1, views=SIX_VIEWS[:views])
+    said = reader(frame, boxes, "F")
+    assert said is not None
+    (asked,) = read_bones({"carpal": reader}, {}, frame, boxes, "F")
+    (spared,) = read_bones({"carpal": reader}, {}, frame, boxes, "F", [said])
+    assert spared.months == pytest.approx(asked.months, abs=1e-3)
+    assert spared.spread == pytest.approx(asked.spread, abs=1e-3)

@@ -1,5 +1,7 @@
 """Crops of a region, cut out of a drawn frame."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -125,3 +127,35 @@ def test_test_time_augmentation_looks_at_a_hand_and_its_mirror_image_in_three_po
     poses = [(view.scale, view.degrees) for view in SIX_VIEWS]
     assert poses == [(1.0, 0.0)] * 2 + [(0.95, 5.0)] * 2 + [(1.05, -5.0)] * 2
     assert [view.mirrored for view in SIX_VIEWS] == [False, True] * 3
+
+
+def test_each_frame_has_its_own_crops(frame: HandFrame) -> None:
+    """A frame is shrunk once for all that is cut from it at one scale; another frame is another hand."""
+    boxes = [box("carpal", 150, 200, 300, 300)]
+    first = cut_crops(frame, boxes, "carpal", SIZE, 0.1)
+    other = cut_crops(HandFrame(frame.pixels // 4, frame.to_frame), boxes, "carpal", SIZE, 0.1)
+    larger = cut_crops(frame, [box("carpal", 150, 200, 200, 200)], "carpal", SIZE, 0.1)
+    again = cut_crops(frame, boxes, "carpal", SIZE, 0.1)
+    assert first is not None
+    assert other is not None
+    assert larger is not None
+    assert again is not None
+    np.testing.assert_allclose(other.pixels, first.pixels / 4, atol=1.5)
+    assert extent(larger.pixels[0])[0] > extent(first.pixels[0])[0]
+    np.testing.assert_array_equal(again.pixels, first.pixels)
+
+
+def test_what_was_shrunk_goes_with_its_frame() -> None:
+    boxes = [box("carpal", 150, 200, 300 + step, 300) for step in range(0, 60, 4)]
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(12):
+            frame = HandFrame(np.full((512, 416), number, np.uint8), np.eye(2, 3))
+            for one in boxes:
+                cut_crops(frame, [one], "carpal", SIZE, 0.1)
+        del frame
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000
