@@ -8,13 +8,14 @@ Reads what an evaluation wrote; that of one that still runs or was stopped (``pr
 the manifest it reads the hands with a far growth plate once more without that plate; all others stay as they are.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
-from boneage_roi.errors import InputError
+from boneage_roi.errors import InputError, RejectedError
 from boneage_roi.metrics import error_statistics, paired_difference
 from boneage_roi.outputs.records import bone_column
 from boneage_roi.pipeline.batch import analyse_files
@@ -71,7 +72,8 @@ def print_outliers(table: pd.DataFrame, manifest: Path, reader: BoneAgeReader) -
     for row, outcome in zip(rows, analyse_files(reader, [known[path] for path in table["path"][rows]]), strict=True):
         assert outcome.analysis is not None, outcome.message
         kept = tuple(box for box in outcome.analysis.boxes if box.name not in far[row])
-        without[row] = reader.read(reader.with_boxes(outcome.analysis, kept)).months
+        with suppress(RejectedError):  # its regions disagree without them
+            without[row] = reader.read(reader.with_boxes(outcome.analysis, kept)).months
     gain = paired_difference(without - table["boneage"], table["bone_age_months"] - table["boneage"])
     errors = [float((age - table["boneage"]).abs().mean()) for age in (table["bone_age_months"], without)]
     print("## Growth plates that are far from the others\n")
