@@ -16,10 +16,11 @@ from torch.nn import functional
 
 from boneage_roi.configs.schema import RegionConfig, RoundConfig
 from boneage_roi.detection.dataset import write_dataset
-from boneage_roi.detection.train import found_shares
+from boneage_roi.detection.train import found_shares, train_detector
 from boneage_roi.detection.yolo import CHECKPOINT, train_yolo
 from boneage_roi.errors import InputError
 from boneage_roi.learning.checkpoints import load_tensors
+from boneage_roi.quality.train import train_gate
 from boneage_roi.regional_models.crops import AS_IT_IS
 from boneage_roi.regional_models.networks import build_network
 from boneage_roi.regional_models.runtime import RegionReader
@@ -92,6 +93,22 @@ def test_18_14_what_a_stage_left_damaged_is_one_line(run: Run, content: bytes) -
         assert str(path) in str(caught.value)
         path.write_bytes(kept)
         read()
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\0"])
+@pytest.mark.parametrize(
+    ("stage", "name", "learn"),
+    [(layout.DETECTOR, layout.LABELS_FILE, train_detector), (layout.QUALITY, layout.MEASURES_FILE, train_gate)],
+)
+def test_18_14_what_a_training_goes_on_from_is_one_line_when_it_is_damaged(
+    run: Run, stage: str, name: str, learn: Callable[[Run], object], content: bytes
+) -> None:
+    run.finish(layout.FRAMES, {})
+    run.begin(stage)
+    (run.stage(stage) / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged, or no file of this run; delete .* makes it anew") as caught:
+        learn(run)
+    assert name in str(caught.value)
 
 
 def test_18_14_a_run_with_fewer_regions_says_which_readings_are_missing(run: Run) -> None:
