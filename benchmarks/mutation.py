@@ -57,9 +57,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
         *("tests/fusion/test_balance.py", "tests/fusion/test_layer.py", "tests/fusion/test_kinds.py"),
         *("tests/fusion/test_cross_fitting.py", "-k", "trees"),
     ),
-    "fusion/kind": ("tests/fusion/test_ridge.py", "tests/fusion/test_cross_fitting.py", "-k", "ridge"),
+    "fusion/kind": ("tests/fusion/test_ridge.py", "tests/fusion/test_cross_fitting.py", "-k", "ridge or folds"),
     "fusion/maturity": ("tests/fusion/test_maturity.py",),
-    "fusion/regressors": ("tests/fusion/test_kinds.py", "tests/fusion/test_cross_fitting.py", "-k", "feature"),
+    "fusion/regressors": (
+        *("tests/fusion/test_regressors.py", "tests/fusion/test_kinds.py", "tests/fusion/test_cross_fitting.py"),
+        *("-k", "regressor or feature"),
+    ),
     "fusion/stacking": ("tests/fusion/test_stacking.py",),
     "fusion/trees": ("tests/fusion/test_kinds.py", "-k", "trees"),
     "ages": ("tests/growth/test_ages.py",),
@@ -337,6 +340,8 @@ def page(known: dict[str, Tried]) -> str:
     for name, one in [*named, ("all", sum((one for _, one in named), Tried(0, 0, ())))]:
         left = len(one.survivors)
         lines.append(f"| {name} | {one.changes} | {one.tried} | {left} | {left / max(one.tried, 1):.1%} |")
+    if missing := [f"`{module}`" for module in TARGETS if module not in known]:
+        lines += ["", f"Not tried yet: {', '.join(missing)}."]
     lines += ["", "| module | line | change | why no test notices |", "| --- | --- | --- | --- |"]
     for name, one in named:
         lines += [f"| {name} | {each.line} | `{each.change}` | {each.reason} |" for each in one.survivors]

@@ -41,6 +41,13 @@ def test_18_17_what_is_said_of_a_fold_is_said_without_its_ages(kind: str, tmp_pa
     assert not np.array_equal(after.months[others], before.months[others])
 
 
+def test_fewer_hands_than_folds_are_each_asked_once(tmp_path: Path) -> None:
+    hands = hands_of(3)
+    folds = list(Lesson(hands, np.zeros(3, np.float32), FusionConfig(folds=5), tmp_path).folds())
+    assert sorted(int(row) for _, asked in folds for row in asked) == [0, 1, 2]
+    assert all(set(learnt) | set(asked) == {0, 1, 2} and not set(learnt) & set(asked) for learnt, asked in folds)
+
+
 def watched(seen: list[Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     """Note which regions the layer is shown while it learns."""
     logits = FeatureConnectedLayer.logits

@@ -17,10 +17,18 @@ from tests.fusion.test_ridge import AGES, hands
 STACKING = find_fusion("stacking")
 
 
+def lesson(folder: Path, **off: float) -> Lesson:
+    return Lesson(hands(**off), AGES, FusionConfig(kind="stacking", folds=4), folder)
+
+
 def taught(folder: Path, **off: float) -> dict[str, float]:
-    lesson = Lesson(hands(**off), AGES, FusionConfig(kind="stacking", folds=4), folder)
-    weights: dict[str, float] = STACKING.teach(lesson).measured["weights"]
+    weights: dict[str, float] = STACKING.teach(lesson(folder, **off)).measured["weights"]
     return weights
+
+
+def test_what_is_said_of_hands_outside_their_fold_is_corrected_too(tmp_path: Path) -> None:
+    months = STACKING.teach(lesson(tmp_path, first=12.0)).months
+    assert np.abs(months - AGES).max() < 2
 
 
 @pytest.mark.parametrize("off", [-12.0, 12.0])
