@@ -112,13 +112,13 @@ def rate_before(checkout: Path, items: Sequence[Item], *, tta: bool) -> float:
 
 
 def speed(
-    folder: Path, hands: int, workers: Sequence[int], rounds: int, before: Path | None, views: Sequence[int]
+    folder: Path, hands: int, workers: Sequence[int], rounds: int, before: Path | None, views: Sequence[str]
 ) -> None:
     """The loop of before, today's, and workers, in turns."""
     items = [Item(str(path), sex="F") for path in islice(cycle(list_images(folder)), hands)]
     bundle = Bundle.load()
     regions = bundle.manifest.regions
-    for tta in (count > 1 for count in views):
+    for tta in (name == "all" for name in views):
         settings = ReaderSettings(bundle, tta)
         found: dict[str, list[float]] = {}
         for _ in range(rounds):
@@ -128,11 +128,16 @@ def speed(
             for count in workers:
                 outcomes = predict_parallel(settings, items, count)
                 found.setdefault(f"{count} workers", []).append(rate(outcomes, hands, regions))
-        print("six views" if tta else "one view (--no-tta)")
+        print(named(bundle, tta))
         first = next(iter(found))
         for name, rates in found.items():
             times = median(one / other for one, other in zip(rates, found[first], strict=True))
             print(f"  {name:10}  {median(rates):6.2f} hands/s  {times:.2f} times {first}", flush=True)
+
+
+def named(bundle: Bundle, tta: bool) -> str:
+    """How a bundle looks at a hand, in words."""
+    return f"{len(bundle.manifest.views)} views, the default" if tta else "one view (--no-tta)"
 
 
 def parts(folder: Path, hands: int) -> None:
@@ -160,7 +165,7 @@ def parts(folder: Path, hands: int) -> None:
         whole = (time.process_time() - start) / hands
         inside = spent[0] / hands
         print(
-            f"{'six views' if tta else 'one view (--no-tta)'}: {whole * 1e3:.1f} ms of one core a hand, "
+            f"{named(settings.bundle, tta)}: {whole * 1e3:.1f} ms of one core a hand, "
             f"{inside * 1e3:.1f} of them in the networks, {(whole - inside) * 1e3:.1f} beside them",
             flush=True,
         )
@@ -302,7 +307,7 @@ def main() -> None:
     parser.add_argument("what", choices=("speed", "parts", "grow", "files", "rows", "kills"))
     parser.add_argument("folder", type=Path, nargs="?", default=HERE.parent / "examples", help="of images")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--views", type=int, nargs="+", default=[1, 6], choices=(1, 6), help="of speed")
+    parser.add_argument("--views", nargs="+", default=["1", "all"], choices=("1", "all"), help="of speed")
     parser.add_argument("--before", type=Path, metavar="DIR", help="speed: a checkout of an older version")
     parser.add_argument("--hands", type=int, default=60, help="of speed, and of each worker in grow")
     parser.add_argument("--rounds", type=int, default=3)

@@ -54,7 +54,7 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     # Landmarks on one point tell no direction.
     up, length = ((middle_mcp - wrist) / length, length) if length >= 1 else (np.array([0.0, -1.0]), 1.0)
     upright = np.array([[-up[1], up[0]], [-up[0], -up[1]]])  # rows: frame x and y axes in radiograph pixels
-    ends = ends_of_rows(_without_forearm(mask, up * length))
+    ends = _ends_of_hand(mask, up * length)
     points = (ends - wrist) @ upright.T / length if len(ends) else np.array([[-0.9, -2.2], [0.9, FOREARM]])
     across, along = points.T
     left, top, right = across.min(), along.min(), across.max()
@@ -66,14 +66,26 @@ def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     return np.column_stack([linear, offset])
 
 
-def _without_forearm(mask: HandMask, up: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The mask without what lies too far down, or too far away, to be hand; ``up`` leads from wrist to middle MCP."""
-    height, width = mask.pixels.shape
-    x = np.arange(width) - mask.wrist[0]
-    y = np.arange(height)[:, None] - mask.wrist[1]
-    length = float(np.hypot(*up))
-    near = x**2 + y**2 < (REACH * length) ** 2
-    return np.asarray(mask.pixels & near & (x * up[0] + y * up[1] > -FOREARM * length**2))
+def _ends_of_hand(mask: HandMask, up: NDArray[np.float64]) -> NDArray[np.int_]:
+    """:func:`ends_of_rows` of the mask without what lies too far down, or too far away, to be hand.
+
+    Where both ends of a row are hand, all between them is, as far as this goes: only other rows are looked into.
+
+    Args:
+        up: leads from the wrist to the middle MCP joint.
+    """
+
+    def is_hand(x: NDArray[np.int_], y: NDArray[np.int_]) -> NDArray[np.bool_]:
+        right, down = x - mask.wrist[0], y - mask.wrist[1]
+        reach = up @ up
+        return np.asarray((right * up[0] + down * up[1] > -FOREARM * reach) & (right**2 + down**2 < REACH**2 * reach))
+
+    ends = ends_of_rows(mask.pixels)
+    whole = is_hand(*ends.T).reshape(2, -1).all(axis=0)
+    rows = ends[: len(whole), 1][~whole]
+    others = ends_of_rows(mask.pixels[rows] & is_hand(np.arange(mask.pixels.shape[1]), rows[:, None]))
+    others[:, 1] = rows[others[:, 1]]
+    return np.concatenate([ends[np.tile(whole, 2)], others])
 
 
 def ends_of_rows(hand: NDArray[np.bool_]) -> NDArray[np.int_]:

@@ -309,3 +309,24 @@ def test_a_hand_of_one_grey_and_one_of_few_pixels_give_a_frame() -> None:
     ramp = np.tile(np.linspace(0.2, 1, SHAPE[1], dtype=np.float32), (SHAPE[0], 1))
     few = hand_frame(Radiograph(ramp), upright_mask((320, 300, 321, 301)), SIZE).pixels
     assert np.ptp(few[200:300].astype(int)) > 60  # contrast of the whole frame, not of four pixels
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_frame_holds_every_pixel_that_is_hand(seed: int) -> None:
+    """Blots for a mask, any landmarks: all that is neither forearm nor far off fills the frame."""
+    random = np.random.default_rng(seed)
+    blots = cv2.GaussianBlur(random.random((60, 80)).astype(np.float32), (0, 0), 4)
+    mask = np.asarray(blots > np.quantile(blots, random.uniform(0.3, 0.98)))
+    wrist, knuckle = random.uniform(10, 50, 2), random.uniform(10, 50, 2)
+    length = np.hypot(*(knuckle - wrist))
+    to_frame = frame_map(HandMask(mask, tuple(wrist), tuple(knuckle), 1.0), SIZE)
+    rows, columns = np.nonzero(mask)
+    points = np.column_stack([columns, rows])
+    down = (points - wrist) @ (wrist - knuckle) / length**2
+    hand = points[(down < 0.75) & (np.hypot(*(points - wrist).T) < 3 * length)]
+    (left, top), (right, _) = (placed(to_frame, hand.astype(float)).min(axis=0), placed(to_frame, hand).max(axis=0))
+    bottom = placed(to_frame, (wrist - 0.75 * (knuckle - wrist))[None])[0, 1]
+    assert left + right == pytest.approx(SIZE[1] - 1)
+    assert top + bottom == pytest.approx(SIZE[0] - 1)
+    fills = max((right - left) / SIZE[1], (bottom - top) / SIZE[0])
+    assert fills == pytest.approx(0.92)
