@@ -76,13 +76,14 @@ def _ends_of_hand(mask: HandMask, up: NDArray[np.float64]) -> NDArray[np.int_]:
     """
 
     def is_hand(x: NDArray[np.int_], y: NDArray[np.int_]) -> NDArray[np.bool_]:
-        right, down = x - mask.wrist[0], y - mask.wrist[1]
+        across, down = x - mask.wrist[0], y - mask.wrist[1]
         reach = up @ up
-        return np.asarray((right * up[0] + down * up[1] > -FOREARM * reach) & (right**2 + down**2 < REACH**2 * reach))
+        return np.asarray((across * up[0] + down * up[1] > -FOREARM * reach) & (across**2 + down**2 < REACH**2 * reach))
 
     ends = ends_of_rows(mask.pixels)
-    whole = is_hand(*ends.T).reshape(2, -1).all(axis=0)
-    rows = ends[: len(whole), 1][~whole]
+    left, right = np.split(is_hand(*ends.T), 2)
+    whole = left & right
+    rows = np.split(ends, 2)[0][~whole, 1]
     others = ends_of_rows(mask.pixels[rows] & is_hand(np.arange(mask.pixels.shape[1]), rows[:, None]))
     others[:, 1] = rows[others[:, 1]]
     return np.concatenate([ends[np.tile(whole, 2)], others])

@@ -108,12 +108,14 @@ def _forearm(mask: HandMask) -> float:
 
 def _edge(mask: HandMask) -> float:
     """How long the hand, without the forearm, runs along the edge of the image."""
-    rim = mask.pixels.copy()
-    rim[1:-1, 1:-1] = False
-    rows, columns = np.nonzero(rim)
+    height, width = mask.pixels.shape
+    x, y = np.arange(width), np.arange(1, height - 1)
+    columns = np.concatenate([x, x, np.zeros_like(y), np.full_like(y, width - 1)])
+    rows = np.concatenate([np.zeros_like(x), np.full_like(x, height - 1), y, y])
+    hand = mask.pixels[rows, columns]
     up = np.subtract(mask.middle_mcp, mask.wrist) / _size(mask)
-    height = (np.column_stack([columns, rows]) - mask.wrist) @ up / _size(mask)
-    return float((height > ABOVE_WRIST).sum()) / _size(mask)
+    above = (np.column_stack([columns, rows])[hand] - mask.wrist) @ up / _size(mask)
+    return float((above > ABOVE_WRIST).sum()) / _size(mask)
 
 
 def _around(pixels: FloatImage, mask: HandMask) -> tuple[FloatImage, NDArray[np.bool_]]:
