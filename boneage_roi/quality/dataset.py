@@ -1,5 +1,5 @@
-"""What the gate learns to refuse: images that are no whole hand, made from radiographs of hands and from nothing, and
-hands in noise or in a coarse JPEG."""
+"""What the gate learns to refuse: images that are no whole hand, made from radiographs of hands and from nothing, hands
+in noise or in a coarse JPEG, and hands whose contrast was enhanced."""
 
 from collections.abc import Callable
 
@@ -15,6 +15,12 @@ Maker = Callable[[Radiograph, HandMask, Generator], FloatImage]
 
 SPOILED = ("compressed", "noisy")
 """The kinds of spoiled hands."""
+
+ENHANCED = ("locally enhanced", "equalised")
+"""The kinds of hands whose contrast was changed when they were exported."""
+
+CLIPS = (1.0, 12.0)
+"""Clip limits of CLAHE, from hardly to badly."""
 
 MOST_NOISE = 12.0
 """Standard deviation, greys of 255."""
@@ -40,6 +46,15 @@ def spoiled(number: int, radiograph: Radiograph, random: Generator) -> tuple[str
     else:
         changed = through_jpeg(greys, int(random.integers(*JPEG_QUALITIES)))
     return kind, Radiograph(stretch(changed))
+
+
+def enhanced(number: int, radiograph: Radiograph, random: Generator) -> tuple[str, Radiograph]:
+    """A radiograph after CLAHE (with 8 x 8 tiles) or, every other ``number``, equalised; and which of the two it is."""
+    kind, greys = ENHANCED[number % 2], np.asarray(radiograph.pixels * 255, np.uint8)
+    if kind == "equalised":
+        return kind, Radiograph(stretch(cv2.equalizeHist(greys)))
+    clip = float(np.exp(random.uniform(*np.log(CLIPS))))
+    return kind, Radiograph(stretch(cv2.createCLAHE(clip, (8, 8)).apply(greys)))
 
 
 def side_by_side(left: Radiograph, right: Radiograph) -> Radiograph:

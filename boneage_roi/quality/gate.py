@@ -29,13 +29,15 @@ WORDINGS = {
     "clipped": Wording(False, "over- or underexposed: {:.0%} of the hand is black or white"),
     "noise": Wording(False, "noisy: noise of {:.0%} of the hand's contrast"),
     "blocks": Wording(False, "compressed too much: JPEG blocks of {:.0%} of the hand's contrast"),
+    "coarse": Wording(True, "contrast enhanced piece by piece (CLAHE): export the image without that"),
+    "equalised": Wording(True, "histogram equalised: export the image without that"),
     "disagreement": Wording(False, "regions disagree (standard deviation {:.0f} months)"),
     "upper": Wording(False, "nearly or fully mature: the oldest bone age learnt is {limit:.0f} months"),
 }
 """Every measure that has limits; ``likeness`` is made of the weighted ones."""
 
-OF_REGIONS = ("digits", "growth_plates")
-"""Measures that only a bundle has which looks for these regions."""
+MAY_LACK = ("digits", "growth_plates", "coarse", "equalised")
+"""Measures that a bundle may have no limits of: it does not look for these regions, or is older."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Gate:
     def _from_json(cls, content: Any) -> "Gate":
         limits = {}
         for name in WORDINGS:
-            if name in OF_REGIONS and name not in content["limits"]:
+            if name in MAY_LACK and name not in content["limits"]:
                 continue
             bounds = (content["limits"][name][end] for end in ("warn", "reject"))
             limits[name] = Limit(*(None if bound is None else _number(bound) for bound in bounds))

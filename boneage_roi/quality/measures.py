@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from boneage_roi.imaging.frame import magnification
 from boneage_roi.regions import REGIONS
-from boneage_roi.values import Analysis, FloatImage, HandMask, RegionReading
+from boneage_roi.values import Analysis, FloatImage, HandFrame, HandMask, RegionReading
 
 OUTLINE = 0.1
 """Width of the hand's outline, in wrist-to-MCP distances."""
@@ -25,7 +25,13 @@ FAINTEST = 1e-3
 ABOVE_WRIST = 0.1
 """What touches the image's edge this far above the wrist is hand, not forearm; in wrist-to-MCP distances."""
 
-IMAGE_MEASURES = ("landmarks", "second_hand", "size", "forearm", "edge", "contrast", "clipped", "noise", "blocks")
+COARSE = 32
+"""Pixels of the hand frame, a standard deviation: what is left when the hand is blurred by so much is coarse."""
+
+IMAGE_MEASURES = (
+    *("landmarks", "second_hand", "size", "forearm", "edge", "contrast", "clipped", "noise", "blocks"),
+    *("coarse", "equalised"),
+)
 """Measures of every image, whatever regions are looked for."""
 
 
@@ -47,7 +53,8 @@ def measure(analysis: Analysis, regions: Sequence[str]) -> dict[str, float]:
         ``forearm``, how much of the image lies below the wrist, and ``edge``, how much of the hand lies at the image's
         edge, both in such distances; ``contrast`` from soft tissue to bone and ``clipped``, the share of the hand that
         is all black or all white, both 0..1; ``noise``, as a standard deviation, and ``blocks``, the step between those
-        of a JPEG, both as shares of the contrast and as strong as they are in the hand frame.
+        of a JPEG, both as shares of the contrast and as strong as they are in the hand frame; ``coarse``, the share of
+        the hand's contrast that is coarse, and ``equalised``, how far the histogram is from an equalised one, 0..1.
     """
     mask, boxes = analysis.mask, analysis.boxes
     sure = dict.fromkeys(regions, 0.0)
@@ -73,7 +80,49 @@ def measure(analysis: Analysis, regions: Sequence[str]) -> dict[str, float]:
         "clipped": _clipped(analysis),
         "noise": in_frame * _noise(hand, inside),
         "blocks": in_frame * min(_block_steps(hand, inside), _block_steps(hand.T, inside.T)),
+        "coarse": coarse_contrast(analysis.frame, mask),
+        "equalised": off_equalised(analysis.radiograph.pixels),
     }
+
+
+def coarse_contrast(frame: HandFrame, mask: HandMask) -> float:
+    """How much of the standard deviation of a hand's greys is left when it is blurred; 1 for a hand of one grey.
+
+    What enhances contrast piece by piece (CLAHE: Pizer et al., Comput Vision Graph 1987) makes every part of the hand
+    as bright as every other.
+    """
+    shrink = COARSE // 4
+    height, width = frame.pixels.shape
+    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
+    inside = cv2.erode(hand, np.ones((9, 9)))
+    if not inside.any():
+        return 1.0
+    spread = float(frame.pixels[inside > 0].std())
+    if spread < 1:
+        return 1.0
+    small = (max(width // shrink, 1), max(height // shrink, 1))
+    weight = cv2.resize(inside.astype(np.float32), small, interpolation=cv2.INTER_AREA)
+    grey = cv2.resize(frame.pixels.astype(np.float32) * inside, small, interpolation=cv2.INTER_AREA)
+    sigma = COARSE / shrink
+    around = cv2.GaussianBlur(weight, (0, 0), sigma)
+    blurred = cv2.GaussianBlur(grey, (0, 0), sigma) / np.maximum(around, FAINTEST)
+    return float(blurred[weight > 0.5].std() / spread) if (weight > 0.5).any() else 1.0
+
+
+def off_equalised(pixels: FloatImage) -> float:
+    """How far a radiograph's histogram is from an equalised one: mean of the differences, 0 where it is one.
+
+    In an equalised image a pixel is as bright as the share of pixels that are not brighter, the darkest left out: they
+    are what lies around the hand, or a frame.
+    """
+    few = pixels[:: max(pixels.shape[0] // ENOUGH, 1), :: max(pixels.shape[1] // ENOUGH, 1)]
+    share = np.bincount(np.asarray(few * 255, np.uint8).ravel(), minlength=256) / few.size
+    lowest = int(np.flatnonzero(share)[0])
+    others = 1 - share[lowest]
+    if others < FAINTEST:
+        return 1.0
+    share[lowest] = 0
+    return float((share * np.abs(np.arange(256) / 255 - share.cumsum() / others)).sum() / others)
 
 
 def disagreement(readings: tuple[RegionReading, ...]) -> float:

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from boneage_roi.files import write_atomically
-from boneage_roi.quality.dataset import SPOILED
+from boneage_roi.quality.dataset import ENHANCED, SPOILED
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import parts
 from boneage_roi.regions import REGIONS
@@ -36,6 +36,10 @@ HARMLESS = 0.02
 SHIFTED, LOST = 2.0, 3.0
 """An image is warned of, or rejected, when such spoiled ones have their bone ages moved by so many months on average;
 the age of a good image is off by about twice the second."""
+
+AGAIN = 1.5
+"""An image whose contrast was enhanced can be exported again without that: it is rejected when such ones have their
+bone ages moved by so many months on average."""
 
 TOLD_BY = {"noise": ["noisy"], "blocks": ["compressed"], "disagreement": list(SPOILED)}
 """The measures that tell how spoiled an image is, and the kinds of images from which their limits are learnt."""
@@ -85,12 +89,13 @@ def fit_gate(images: pd.DataFrame, oldest: float, regions: Sequence[str]) -> Gat
     Args:
         images: a row an image with everything that :func:`boneage_roi.quality.measures.measure` tells, and ``kind``:
             ``hand`` (these have the regions' ``disagreement`` too), ``pair`` for two hands, ``noisy`` and
-            ``compressed`` for spoiled ones (these have how far the age ``moved``), all others for none.
+            ``compressed`` for spoiled ones, ``locally enhanced`` and ``equalised`` for enhanced ones (these have how
+            far the age ``moved``), all others for none.
         oldest: the oldest bone age that the networks have learnt, months.
         regions: what the finder looks for.
     """
     hands, pairs = images[images.kind == "hand"], images[images.kind == "pair"]
-    single = images[~images.kind.isin(["pair", *SPOILED])]
+    single = images[~images.kind.isin(["pair", *SPOILED, *ENHANCED])]
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
     telling = parts(regions)
     model.fit(single[list(telling)].to_numpy(), single.kind == "hand")
@@ -111,6 +116,7 @@ def fit_gate(images: pd.DataFrame, oldest: float, regions: Sequence[str]) -> Gat
     limits["clipped"] = Limit(warn=max(rare["clipped"], HARMLESS))
     for name, kinds in TOLD_BY.items():
         limits[name] = _spoiled_limit(images[images.kind.isin(kinds)], name, hands[name])
+    limits |= enhanced_limits(images)
     limits["upper"] = Limit(warn=oldest)
     return Gate(gate.weights, intercept, limits)
 
@@ -124,6 +130,28 @@ def _spoiled_limit(images: pd.DataFrame, name: str, hands: pd.Series) -> Limit:
     moved = IsotonicRegression().fit(images[name], images.moved).predict(values)
     shifted, lost = (float(values[moved >= months].min(initial=values[-1])) for months in (SHIFTED, LOST))
     return Limit(max(shifted, usual), max(lost, highest))
+
+
+def enhanced_limits(images: pd.DataFrame) -> dict[str, Limit]:
+    """Below which measures the contrast was enhanced, and the age of such images moves too far.
+
+    Args:
+        images: as in :func:`fit_gate`, of which hands and enhanced ones count; the measures may be missing.
+    """
+    hands, limits = images[images.kind == "hand"], {}
+    pieces, equalised = (images[images.kind == kind] for kind in ENHANCED)
+    if "coarse" in images:
+        usual, lowest = (float(hands.coarse.quantile(share)) for share in (RARE, VERY_RARE))
+        limits["coarse"] = Limit()
+        if len(pieces):
+            values = np.sort(pieces.coarse)
+            moved = IsotonicRegression(increasing=False).fit(pieces.coarse, pieces.moved).predict(values)
+            lost = float(values[moved >= AGAIN].max(initial=values[0]))
+            limits["coarse"] = Limit(min(lost, usual), min(lost, lowest))
+    if "equalised" in images:
+        far = len(equalised) > 0 and equalised.moved.mean() >= AGAIN
+        limits["equalised"] = Limit(reject=float(hands.equalised.min()) / FAR) if far else Limit()
+    return limits
 
 
 def _measures(images: pd.DataFrame) -> list[dict[str, float]]:

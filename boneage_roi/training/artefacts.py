@@ -26,7 +26,7 @@ from boneage_roi.fusion.runtime import Fuser
 from boneage_roi.imaging.frame import hand_frame
 from boneage_roi.imaging.steps import apply_steps
 from boneage_roi.progress import Progress, tracked
-from boneage_roi.quality.dataset import not_a_hand, side_by_side, spoiled
+from boneage_roi.quality.dataset import enhanced, not_a_hand, side_by_side, spoiled
 from boneage_roi.quality.measures import disagreement, measure
 from boneage_roi.regional_models.crops import View
 from boneage_roi.regional_models.runtime import RegionReader
@@ -157,8 +157,9 @@ def cache_measures(run: Run, progress: Progress | None = None) -> None:
     """Measure what the quality gate learns from; needs every network and the ``fusion`` readings.
 
     ``run/quality/measures.csv`` gets a row an image, its ``kind`` first: ``hand`` for those of the ``fusion`` split, in
-    between ``pair`` for two hands in one image, ``noisy`` or ``compressed`` for the same hand spoiled, with how far its
-    bone age ``moved`` (months, without test-time augmentation), and other kinds for images that are none, one a hand.
+    between ``pair`` for two hands in one image; ``noisy`` or ``compressed`` for the same hand spoiled, ``locally
+    enhanced`` or ``equalised`` for the same with another contrast, each with how far its bone age ``moved`` (months,
+    without test-time augmentation); and other kinds for images that are none, one a hand.
     Images in which nothing looks like a hand are left out: they are rejected before anything is measured.
     """
     path = run.path / layout.QUALITY / layout.MEASURES_FILE
@@ -199,7 +200,8 @@ def cache_measures(run: Run, progress: Progress | None = None) -> None:
         rows += row(kind, analyse(other))
         if number % PAIRS == 0:
             rows += row("pair", analyse(side_by_side(radiograph, read_hand(hands[number - 1]))))
-        return rows + spoiled_row(*spoiled(number, radiograph, random), hand)
+        rows += spoiled_row(*spoiled(number, radiograph, random), hand)
+        return rows + spoiled_row(*enhanced(number, radiograph, random), hand)
 
     found = [image for rows in in_threads(work, range(len(hands)), "quality measures", progress) for image in rows]
     write_atomically(path, pd.DataFrame(found).to_csv(index=False))

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from boneage_roi.configs.schema import TrainConfig
-from boneage_roi.quality.dataset import SPOILED
+from boneage_roi.quality.dataset import ENHANCED, SPOILED
 from boneage_roi.quality.train import LOST
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -32,7 +32,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
     """
     segmenter, fusion, quality = metrics["segmenter"], metrics["fusion"], metrics["quality"]
     rejected = quality["rejected"]
-    others = {kind: share for kind, share in rejected.items() if kind not in ("hand", *SPOILED)}
+    others = {kind: share for kind, share in rejected.items() if kind not in ("hand", *SPOILED, *ENHANCED)}
     words = {
         "name": config.name,
         "training_data": config.training_data,
@@ -59,7 +59,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any], counts: dict[str, i
         "images": quality["images"],
         "rejected": f"{rejected['hand']:.2%}",
         "warned": f"{quality['hands_warned']:.1%}",
-        "spoiled": ", ".join(f"{kind} {rejected.get(kind, 1):.1%}" for kind in SPOILED),
+        "spoiled": ", ".join(f"{kind} {rejected.get(kind, 1):.1%}" for kind in (*SPOILED, *ENHANCED)),
         "refused": ", ".join(f"{kind} {share:.1%}" for kind, share in others.items()),
         "lost": f"{LOST:.0f}",
     }

@@ -22,6 +22,7 @@ _FLAGS = (
     (r"over- or underexposed: (?P<n>[\d.]+)%.*", "clipped"),
     (r"noisy: noise of (?P<n>[\d.]+)%.*", "noise"),
     (r"compressed too much.*", "blocks"),
+    (r"(?:contrast enhanced|histogram equalised).*", "enhanced"),
     (r"regions disagree \(standard deviation (?P<n>[\d.]+) months\)", "disagree"),
     (r"(?:nearly or fully|skeletally) mature.*", "mature"),
     (r"inverted", "inverted"),

@@ -18,6 +18,7 @@ const KNOWN = [
   [/^over- or underexposed: ([\d.]+)%/, "clipped", ["n"]],
   [/^noisy: noise of ([\d.]+)%/, "noise", ["n"]],
   [/^compressed too much/, "blocks", []],
+  [/^(?:contrast enhanced|histogram equalised)/, "enhanced", []],
   [/^regions disagree \(standard deviation ([\d.]+) months\)$/, "disagree", ["n"]],
   [/^(?:nearly or fully|skeletally) mature/, "mature", []],
   [/aspect ratio restored$/, "aspect", []],
