@@ -53,11 +53,14 @@ def main(
     print(f"refused, cross-fitted: {rejected}")
     write_atomically(bundle / layout.GATE_FILE, whole.to_json())
     fields: dict[str, Any] = opened.manifest.model_dump(mode="json", exclude=WRITTEN_ANEW)
-    fields["metrics"]["quality"]["rejected"] |= {kind: rejected[kind] for kind in ENHANCED}
-    fields["metrics"]["quality"]["enhanced"] = {
-        "hands": int((images.kind == "hand").sum()),
-        "rejected": rejected["hand"],
-    }
+    quality = fields["metrics"]["quality"]
+    hands, before = images[images.kind == "hand"], quality.get("enhanced", {})
+    odd = round(float((hands.coarse < (limits["coarse"].warn or 0)).mean()), 4)
+    others = quality["rejected"]["hand"] - before.get("rejected", 0)
+    quality["hands_warned"] = round(quality["hands_warned"] - before.get("warned", 0) + odd, 4)
+    quality["rejected"] |= {kind: rejected[kind] for kind in ENHANCED}
+    quality["rejected"]["hand"] = round(others + rejected["hand"], 4)  # at the most: some may be the same hands
+    quality["enhanced"] = {"hands": len(hands), "rejected": rejected["hand"], "warned": odd}
     counts = {str(split): int(n) for split, n in made.manifest.split.value_counts().items()}
     described = {name: fields[name] for name in ("name", "training_data", "license_note")}
     config = made.config.model_copy(update={**described, "start": "an earlier bundle"})

@@ -10,7 +10,7 @@ import pytest
 from boneage_roi.errors import InputError
 from boneage_roi.quality.gate import WORDINGS, Gate, Limit, Verdict
 from boneage_roi.quality.measures import parts
-from boneage_roi.quality.train import LOST, SHIFTED, fit_gate
+from boneage_roi.quality.train import AGAIN, LOST, SHIFTED, fit_gate
 from boneage_roi.regions import REGIONS, detected
 
 FOUND = detected(REGIONS)
@@ -27,6 +27,8 @@ GOOD = dict.fromkeys(PARTS, 0.9) | {
     "clipped": 0.0,
     "noise": 0.01,
     "blocks": 0.005,
+    "coarse": 0.7,
+    "equalised": 0.3,
     "disagreement": 4.0,
 }
 
@@ -49,6 +51,10 @@ def images(hands: int = 400, others: int = 200, pairs: int = 50, spoiled: int = 
         for strength in np.linspace(0, 0.1, spoiled):
             moved = abs(slope * strength + random.normal(0, 0.3))
             rows.append({"kind": kind} | GOOD | {name: strength, "moved": moved, "disagreement": 4 + moved})
+    for share in np.linspace(0, 1, spoiled):
+        moved = abs(5 * (1 - share) + random.normal(0, 0.3))
+        rows.append({"kind": "locally enhanced"} | GOOD | {"coarse": 0.7 * share, "moved": moved})
+        rows.append({"kind": "equalised"} | GOOD | {"equalised": 0.03 * share, "moved": 2.5})
     rows += [{"kind": "pair"} | GOOD | {"second_hand": random.uniform(0.3, 1)} for _ in range(pairs)]
     return pd.DataFrame(rows)
 
@@ -72,6 +78,8 @@ def test_a_good_hand_passes(gate: Gate) -> None:
         ({"noise": 0.06}, "noisy: noise of 6% of the hand's contrast"),
         ({"disagreement": 30.0}, "regions disagree (standard deviation 30 months)"),
         ({"blocks": 0.04}, "compressed too much: JPEG blocks of 4% of the hand's contrast"),
+        ({"coarse": 0.3}, "contrast enhanced piece by piece (CLAHE): export the image without that"),
+        ({"equalised": 0.03}, "histogram equalised: export the image without that"),
     ],
 )
 def test_what_is_rejected(gate: Gate, changed: dict[str, float], reason: str) -> None:
@@ -150,3 +158,26 @@ def test_a_damaged_file_is_refused(gate: Gate, tmp_path: Path, damage: str) -> N
 def test_every_wording_has_a_limit(gate: Gate) -> None:
     assert set(gate.limits) == set(WORDINGS)
     assert all(limit != Limit() for limit in gate.limits.values())
+
+
+def test_enhanced_contrast_is_refused_from_where_the_age_moves_but_where_hands_are_so_too(gate: Gate) -> None:
+    assert gate.limits["coarse"].reject == pytest.approx(0.7 * (1 - AGAIN / 5), rel=0.15)
+    darker = images()
+    darker.loc[darker.kind == "hand", "coarse"] *= 0.5
+    limit = fit_gate(darker, oldest=228, regions=FOUND).limits["coarse"].reject
+    assert limit is not None
+    assert (darker[darker.kind == "hand"].coarse < limit).mean() <= 0.0025  # one of the four hundred
+
+
+def test_an_equalised_image_is_refused_only_where_its_age_moves() -> None:
+    still = images()
+    still.loc[still.kind == "equalised", "moved"] = AGAIN / 2
+    assert fit_gate(still, oldest=228, regions=FOUND).limits["equalised"] == Limit()
+
+
+def test_a_gate_without_limits_of_enhanced_contrast_is_read_and_refuses_none(tmp_path: Path, gate: Gate) -> None:
+    content = json.loads(gate.to_json())
+    del content["limits"]["coarse"], content["limits"]["equalised"]
+    (tmp_path / "quality.json").write_text(json.dumps(content))
+    older = Gate.read(tmp_path / "quality.json")
+    assert older.judge(GOOD | {"coarse": 0.1, "equalised": 0.0}) == Verdict()

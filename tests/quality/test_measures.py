@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from boneage_roi.quality.measures import ENOUGH, measure, parts
+from boneage_roi.quality.measures import ENOUGH, measure, off_equalised, parts
 from boneage_roi.regions import REGIONS, detected
 from boneage_roi.values import Analysis, HandFrame, HandMask, Radiograph, RegionBox
 
@@ -135,3 +135,32 @@ def test_noise_of_a_large_hand_is_measured_in_its_middle() -> None:
     assert measure(whole, FOUND)["noise"] == 0
     greys[height // 2 - 500 : height // 2 + 500] += np.random.default_rng(0).normal(0, 0.02, (1000, width))
     assert measure(whole, FOUND)["noise"] > 0.01
+
+
+def shaded() -> np.ndarray:
+    """The hand, brighter towards one side, with fine bones in it; what lies around is dark."""
+    clean = hand()
+    across = np.linspace(0.3, 0.8, WIDTH)[None] + 0.05 * np.sin(np.arange(HEIGHT) / 2)[:, None]
+    return np.where(clean.mask.pixels, across, 0.05)
+
+
+def framed(greys: np.ndarray) -> dict[str, float]:
+    whole = hand()
+    frame = HandFrame(np.asarray(greys * 255, np.uint8), np.eye(2, 3))
+    return measure(replace(whole, radiograph=Radiograph(greys.astype(np.float32)), frame=frame), FOUND)
+
+
+def test_contrast_that_was_enhanced_piece_by_piece_is_less_coarse() -> None:
+    greys = np.asarray(shaded() * 255, np.uint8)
+    enhanced = cv2.createCLAHE(8, (8, 8)).apply(greys)
+    assert framed(enhanced / 255)["coarse"] < 0.8 * framed(greys / 255)["coarse"]
+    assert framed(0.2 + 0.5 * greys / 255)["coarse"] == pytest.approx(framed(greys / 255)["coarse"], abs=0.02)
+
+
+@pytest.mark.parametrize("border", [0, 40])
+def test_an_equalised_histogram_is_told_also_in_a_black_frame(border: int) -> None:
+    greys = np.asarray(shaded() * 255, np.uint8)
+    equalised = cv2.copyMakeBorder(cv2.equalizeHist(greys), *[border] * 4, cv2.BORDER_CONSTANT, value=0)
+    assert off_equalised(np.asarray(equalised / 255, np.float32)) < 0.01
+    assert framed(greys / 255)["equalised"] > 0.1
+    assert off_equalised(np.zeros((9, 9), np.float32)) == 1
