@@ -289,8 +289,12 @@ def markdown(rows: pd.DataFrame, hands: int, command: str) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, row in rows.iterrows():
-        numbers = f"{row['mean']:.2f} | {row['95th percentile']:.1f} | {row['MAE']:+.2f} | {row['rejected']:.1%}"
-        lines.append(f"| {name} | {numbers} | {row['nothing rejected']:.2f} |")
+        moved = (
+            f"{row['mean']:.2f} | {row['95th percentile']:.1f} | {row['MAE']:+.2f}"
+            if row["rejected"] < 1
+            else "- | - | -"
+        )
+        lines.append(f"| {name} | {moved} | {row['rejected']:.1%} | {row['nothing rejected']:.2f} |")
     return "\n".join(lines) + "\n"
 
 
