@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import onnxruntime as ort
@@ -26,12 +25,10 @@ class Peer:
     name: str
     passes: tuple[tuple[ort.InferenceSession, np.ndarray], ...]
 
-    def seconds(self) -> float:
-        """Time of one forward pass of every network, one after the other."""
-        start = perf_counter()
+    def run(self) -> None:
+        """One forward pass of every network, one after the other."""
         for session, image in self.passes:
             session.run(None, {"image": image})
-        return perf_counter() - start
 
 
 def open_peers(folder: Path, threads: int) -> list[Peer]:

@@ -16,7 +16,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -75,7 +76,7 @@ class Stages:
             yield f"region: {region}"
         reader.fuse(readings, sex)
         yield "fuse"
-        read_bones(reader.readers, self._scales, frame, boxes, sex)
+        read_bones(reader.readers, self._scales, frame, boxes, sex, readings)
         yield "each bone alone"
 
 
@@ -105,34 +106,46 @@ def warm_runs(stages: Stages, image: Path, sex: Sex, runs: int) -> dict[str, flo
     return {name: median(measured[1:]) for name, measured in times.items()}
 
 
-def beside_peers(bundle: Bundle, image: Path, sex: Sex, runs: int, threads: int) -> dict[str, list[float]]:
-    """Seconds of this package and of its peers, in turns: each is measured under the same conditions."""
+Times = dict[str, list[tuple[float, float]]]
+"""Seconds on the clock and of the processor, of every run."""
+
+
+def beside_peers(bundle: Bundle, image: Path, sex: Sex, runs: int, threads: int) -> Times:
+    """Times of this package and of its peers, in turns: each is measured under the same conditions."""
     from peers import open_peers
 
     with TemporaryDirectory() as folder:
         peers = open_peers(Path(folder), threads)
     readers = {tta: BoneAgeReader(bundle, tta=tta, threads=threads) for tta in (True, False)}
-    times: dict[str, list[float]] = {}
+    work: dict[str, Callable[[], object]] = {
+        f"this package, {'all its views' if tta else 'one view'}, file to bone age": partial(
+            reader.predict, image, sex=sex
+        )
+        for tta, reader in readers.items()
+    }
+    work |= {f"{peer.name}, forward passes": peer.run for peer in peers}
+    times = Times()
     for _ in range(runs + 1):
-        for tta, reader in readers.items():
-            start = time.perf_counter()
-            reader.predict(image, sex=sex)
-            name = f"this package, {'all its views' if tta else 'one view'}, file to bone age"
-            times.setdefault(name, []).append(time.perf_counter() - start)
-        for peer in peers:
-            times.setdefault(f"{peer.name}, forward passes", []).append(peer.seconds())
+        for name, do in work.items():
+            start, spent = time.perf_counter(), time.process_time()
+            do()
+            taken = time.perf_counter() - start, time.process_time() - spent
+            times.setdefault(name, []).append(taken)
     return {name: measured[1:] for name, measured in times.items()}
 
 
-def show_peers(times: dict[str, list[float]], threads: int) -> None:
-    """Medians, and how often this package fits into each."""
+def show_peers(times: Times, threads: int) -> None:
+    """Medians, and how often this package fits into each, by the clock and by the processor's time."""
     first = next(iter(times))
     table = Table("", title=f"beside peers, {threads} threads, {len(times[first])} runs", title_justify="left")
-    table.add_column("median", justify="right")
-    table.add_column("times the first", justify="right")
+    for heading in ("clock", "times the first", "processor", "times the first"):
+        table.add_column(heading, justify="right")
     for name, measured in times.items():
-        ratio = median(other / own for other, own in zip(measured, times[first], strict=True))
-        table.add_row(name, f"{median(measured) * 1e3:.0f} ms", f"{ratio:.2f}")
+        cells = []
+        for own, other in zip(zip(*times[first], strict=True), zip(*measured, strict=True), strict=True):
+            ratio = median(theirs / ours for theirs, ours in zip(other, own, strict=True))
+            cells += [f"{median(other) * 1e3:.0f} ms", f"{ratio:.2f}"]
+        table.add_row(name, *cells)
     Console().print(table)
 
 
