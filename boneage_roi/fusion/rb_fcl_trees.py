@@ -1,4 +1,4 @@
-"""The feature-connected layer, corrected by boosted trees: the fusion of the shipped bundle."""
+"""The feature-connected layer, corrected by boosted trees: the fusion of the first bundles."""
 
 from pathlib import Path
 
