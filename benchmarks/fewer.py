@@ -25,15 +25,16 @@ def main(
     folder: Path,
     train: Annotated[int, typer.Option(min=1)] = 2400,
     fusion: Annotated[int, typer.Option(min=1)] = 500,
+    seed: Annotated[int, typer.Option(help="Another number draws other hands.")] = 0,
 ) -> None:
-    """Draw hands of `train` and `fusion`, the same ones each time, and write their table."""
+    """Draw hands of `train` and `fusion`, the same ones each time for a seed, and write their table."""
     hands = assign_splits(read_dataset(dataset), SplitConfig())
     parts = [hands[hands.split == "test"]]
     for split, wanted in (("train", train), ("fusion", fusion)):
         of_split = hands[hands.split == split]
         if len(of_split) < wanted:
             raise InputError(f"{dataset}: has {len(of_split)} hands of {split}, not {wanted}")
-        parts.append(of_split.sample(wanted, random_state=0))
+        parts.append(of_split.sample(wanted, random_state=seed))
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / "manifest.csv"
     if table.exists():

@@ -12,6 +12,7 @@ import typer
 
 from boneage_roi.configs.schema import TrainConfig
 from boneage_roi.reports.compare import compare, markdown
+from boneage_roi.runs.reuse import reuse
 from boneage_roi.runs.run import Run
 from boneage_roi.training.prepare import prepare
 from boneage_roi.training.stages import train_everything
@@ -42,6 +43,8 @@ def main(
     for count in frozen or [0, 1, 2, 3, 4, 5, 6]:
         run = Run(folder / f"frozen-{count}")
         prepare(dataset, run, variant(TrainConfig.load(preset, size), start, count))
+        if runs:
+            reuse(run, Run(runs[0]))  # hand frames of the same steps
         train_everything(run)
         runs.append(run.path)
     print(markdown(compare(runs, output=folder / "comparison").table))
