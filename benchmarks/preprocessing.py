@@ -49,7 +49,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="May come several times.")] = None,
 ) -> None:
     """Train every variant that is not trained yet, and print one table."""
-    runs = []
+    runs: list[Path] = []
     for name in only or VARIANTS:
         run = Run(folder / name)
         prepare(dataset, run, variant(TrainConfig.load(preset, size), name))

@@ -39,7 +39,7 @@ def main(
     frozen: Annotated[list[int] | None, typer.Option(help="May come several times.")] = None,
 ) -> None:
     """Train every variant that is not trained yet, and print one table."""
-    runs = []
+    runs: list[Path] = []
     for count in frozen or [0, 1, 2, 3, 4, 5, 6]:
         run = Run(folder / f"frozen-{count}")
         prepare(dataset, run, variant(TrainConfig.load(preset, size), start, count))
