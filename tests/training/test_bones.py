@@ -22,7 +22,7 @@ class TooYoung:
     """Says of every crop half of the age that the frame's grey tells, and 20 months."""
 
     def each(
-        self, frame: HandFrame, boxes: list[RegionBox], sex: str, turns: Sequence[float] | None
+        self, frame: HandFrame, boxes: list[RegionBox], sex: str, turns: Any, whole: RegionReading | None
     ) -> list[RegionReading]:
         months = round(20 + float(frame.pixels[-1, 0]) / 2)
         distribution = np.eye(240, dtype=np.float32)[months]
