@@ -1,6 +1,5 @@
 """What a run's bundle learns of its single bones."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
