@@ -186,9 +186,9 @@ def _claim(outputs: OutputFiles, folder: Path | None) -> None:
 def _predict(reading: _Reading, hands: pd.DataFrame, items: Sequence[Item]) -> pd.DataFrame:
     """A prediction a hand; each new one is in the journal at once."""
     keys = [row_key(item, reading.bundle, content_mark(item.path)) for item in items]
-    todo = [place for place, key in enumerate(keys) if key not in reading.journal.known]
-    outcomes = predict_files(reading.reader, [items[place] for place in todo])
     with reading.journal.open(reading.columns) as keep:
+        todo = [place for place, key in enumerate(keys) if key not in reading.journal.known]
+        outcomes = predict_files(reading.reader, [items[place] for place in todo])
         for place, outcome in zip(todo, tracked(outcomes, "reading hands", len(todo), reading.progress), strict=True):
             hand = hands.iloc[place]
             start = {"id": hand["id"], "boneage": hand["boneage"], "bundle": reading.bundle, "key": keys[place]}

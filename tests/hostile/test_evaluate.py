@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from boneage_roi.errors import InputError
@@ -59,6 +60,16 @@ def test_18_1_another_version_of_the_package_reads_again(
 ) -> None:
     read_again(manifest, tmp_path / "out")
     monkeypatch.setattr("boneage_roi.pipeline.keys.__version__", "99")
+    assert len(read_again(manifest, tmp_path / "out")) == 5
+
+
+def test_18_1_rows_that_lack_a_column_of_today_are_read_again(manifest: Path, tmp_path: Path) -> None:  # noqa: F811
+    """As a checkout of the same version wrote them, and was stopped, before a measure was added."""
+    read_again(manifest, tmp_path / "out")
+    predictions = tmp_path / "out" / "predictions.csv"
+    older = pd.read_csv(predictions, dtype=str).drop(columns="measure_noise")
+    predictions.unlink()
+    older.to_csv(f"{predictions}.partial", index=False)
     assert len(read_again(manifest, tmp_path / "out")) == 5
 
 
