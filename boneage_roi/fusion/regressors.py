@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from boneage_roi.configs.schema import RegressorsConfig
+from boneage_roi.errors import InputError
 from boneage_roi.fusion import mean
 from boneage_roi.fusion.features import HandReadings
 from boneage_roi.fusion.kind import CrossFitted, Fusion, Kind, Lesson
@@ -65,6 +66,9 @@ def _export(model: Any, width: int, path: Path) -> None:
 
     from boneage_roi.learning.onnx_export import write_onnx
 
+    last = model[-1] if hasattr(model, "steps") else model
+    if not len(getattr(last, "support_", [0])):
+        raise InputError("no hand is further off than fusion.regressors.tolerance, so nothing was learnt; lower it")
     made = to_onnx(model, initial_types=[("features", FloatTensorType([None, width]))], name="fusion")
     write_onnx(made, path)
 

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from boneage_roi.configs.schema import FusionConfig, RegressorsConfig
+from boneage_roi.errors import InputError
 from boneage_roi.fusion.kind import Lesson
 from boneage_roi.fusion.kinds import find_fusion
 from tests.fusion.makers import hands_of
@@ -41,6 +42,11 @@ def test_a_setting_as_strong_as_can_be_leaves_one_age_for_all(
 ) -> None:
     assert taught(name, tmp_path / "plain").std() > 3
     assert taught(name, tmp_path / "strong", **strongest).std() < 0.6
+
+
+def test_a_tolerance_that_leaves_nothing_to_learn_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"further off than fusion\.regressors\.tolerance"):
+        taught("feature-svr", tmp_path / "all", tolerance=1000)
 
 
 @pytest.mark.parametrize(("name", "setting"), [("feature-forest", "trees"), ("feature-trees", "boosted")])
