@@ -42,8 +42,9 @@ def main(
     annotations = find_table(dataset).parent.absolute() / "annotations"
     if annotations.is_dir():
         (folder / "annotations").symlink_to(annotations)
-    write_atomically(table, pd.concat(parts).sort_index().to_csv(index=False))
-    print(pd.concat(parts).split.value_counts().to_string())
+    chosen = pd.concat(parts).sort_index()
+    write_atomically(table, chosen.to_csv(index=False))
+    print(chosen.split.value_counts().to_string())
 
 
 if __name__ == "__main__":

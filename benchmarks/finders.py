@@ -22,6 +22,7 @@ from boneage_roi.datasets.annotations import Annotations
 from boneage_roi.datasets.manifest import find_table, read_dataset, read_hand
 from boneage_roi.detection.finders import open_finder
 from boneage_roi.detection.labels import build_labels
+from boneage_roi.detection.runtime import iou
 from boneage_roi.imaging.steps import apply_steps
 from boneage_roi.progress import tracked
 from boneage_roi.runs.artefacts import CORNERS
@@ -154,18 +155,12 @@ def _scores(true: pd.DataFrame, boxes: list[RegionBox], sought: tuple[str, ...])
     for region, names in WHICH.items():
         if region not in sought:
             continue
-        drawn = true.loc[true.region == region, CORNERS].to_numpy(float)
-        own = [np.array(box.box) for box in boxes if box.region == region]
+        drawn = true.loc[true.region == region, CORNERS].to_numpy(float).tolist()
+        own = [box.box for box in boxes if box.region == region]
         for name, place in names.items():
             if place < len(drawn):
-                rows.append({"what": name, "iou": max((_iou(drawn[place], box) for box in own), default=0.0)})
+                rows.append({"what": name, "iou": max((iou(tuple(drawn[place]), box) for box in own), default=0.0)})
     return rows
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = float(sides.clip(0).prod())
-    return shared / (float((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod()) - shared)
 
 
 def _drawn(analysis: Analysis, boxes: list[RegionBox], true: pd.DataFrame) -> np.ndarray:

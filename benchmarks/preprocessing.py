@@ -13,11 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from boneage_roi.configs.schema import TrainConfig
-from boneage_roi.reports.compare import compare, markdown
-from boneage_roi.runs.reuse import reuse
-from boneage_roi.runs.run import Run
-from boneage_roi.training.prepare import prepare
-from boneage_roi.training.stages import train_everything
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "raw": {"steps": ()},
@@ -49,15 +44,10 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="May come several times.")] = None,
 ) -> None:
     """Train every variant that is not trained yet, and print one table."""
-    runs: list[Path] = []
-    for name in only or VARIANTS:
-        run = Run(folder / name)
-        prepare(dataset, run, variant(TrainConfig.load(preset, size), name))
-        if runs:
-            reuse(run, Run(runs[0]))  # hand frames of the same steps
-        train_everything(run)
-        runs.append(run.path)
-    print(markdown(compare(runs, output=folder / "comparison").table))
+    from variants import compared
+
+    config = TrainConfig.load(preset, size)
+    print(compared(dataset, folder, {name: variant(config, name) for name in only or VARIANTS}))
 
 
 if __name__ == "__main__":

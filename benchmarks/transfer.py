@@ -11,11 +11,6 @@ from typing import Annotated
 import typer
 
 from boneage_roi.configs.schema import TrainConfig
-from boneage_roi.reports.compare import compare, markdown
-from boneage_roi.runs.reuse import reuse
-from boneage_roi.runs.run import Run
-from boneage_roi.training.prepare import prepare
-from boneage_roi.training.stages import train_everything
 
 
 def variant(config: TrainConfig, start: Path, frozen: int) -> TrainConfig:
@@ -39,15 +34,11 @@ def main(
     frozen: Annotated[list[int] | None, typer.Option(help="May come several times.")] = None,
 ) -> None:
     """Train every variant that is not trained yet, and print one table."""
-    runs: list[Path] = []
-    for count in frozen or [0, 1, 2, 3, 4, 5, 6]:
-        run = Run(folder / f"frozen-{count}")
-        prepare(dataset, run, variant(TrainConfig.load(preset, size), start, count))
-        if runs:
-            reuse(run, Run(runs[0]))  # hand frames of the same steps
-        train_everything(run)
-        runs.append(run.path)
-    print(markdown(compare(runs, output=folder / "comparison").table))
+    from variants import compared
+
+    config = TrainConfig.load(preset, size)
+    counts = frozen or [0, 1, 2, 3, 4, 5, 6]
+    print(compared(dataset, folder, {f"frozen-{count}": variant(config, start, count) for count in counts}))
 
 
 if __name__ == "__main__":

@@ -155,6 +155,10 @@ class HandFrame:
         return np.asarray(points @ inverse[:, :2].T + inverse[:, 2])
 
 
+Box = tuple[float, float, float, float]
+"""xmin, ymin, xmax, ymax in pixels."""
+
+
 @dataclass(frozen=True)
 class RegionBox:
     """A region found in a hand frame, by its name: box (xmin, ymin, xmax, ymax) in frame pixels, confidence 0..1.
@@ -164,7 +168,7 @@ class RegionBox:
     """
 
     region: str
-    box: tuple[float, float, float, float]
+    box: Box
     confidence: float
     name: str | None = None
 

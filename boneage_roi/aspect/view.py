@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.imaging.frame import ends_of_rows
+from boneage_roi.imaging.frame import ends_of_rows, hand_in
 from boneage_roi.values import HandFrame, HandMask
 
 FOREARM = 0.5
@@ -59,9 +59,8 @@ def aspect_view(frame: HandFrame, mask: HandMask, size: int) -> tuple[NDArray[np
 
 def _visible(frame: HandFrame, mask: HandMask) -> NDArray[np.uint8]:
     """1 where the hand is in its frame and a little around it, down to some forearm; 0 elsewhere."""
-    height, width = frame.pixels.shape
-    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
-    around = 2 * round(RIM * height) + 1
+    hand = hand_in(frame, mask)
+    around = 2 * round(RIM * len(hand)) + 1
     wrist, knuckle = (frame.to_frame @ [*point, 1] for point in (mask.wrist, mask.middle_mcp))
     below = max(round(float(wrist[1] + FOREARM * np.hypot(*(wrist - knuckle)))), 0)
     seen = hand[: below + around]  # no further than what grows into the view

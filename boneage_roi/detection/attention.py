@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.onnx_session import ON_CPU, Execution, Network
-from boneage_roi.values import FloatArray, HandFrame, RegionBox
+from boneage_roi.values import Box, FloatArray, HandFrame, RegionBox
 
 REGIONS_FOUND = ("carpal", "metacarpal")
 """What it can look for: the most telling place, and the next."""
@@ -23,8 +23,6 @@ HAND = 0.15
 
 SIDES = {"carpal": (0.42, 0.30), "metacarpal": (0.60, 0.42)}
 """Width and height of each place as shares of the hand's own width and height."""
-
-Box = tuple[float, float, float, float]
 
 
 class Attention:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.onnx_session import Execution
-from boneage_roi.values import HandFrame, RegionBox
+from boneage_roi.values import Box, HandFrame, RegionBox
 
 BELOW = {"carpal": (0.63, 0.80, 0.58), "radius-ulna": (1.18, 0.73, 0.54)}
 """Middle below the palm's, half width and half height of a box, in radii of the palm's circle: medians of the
@@ -224,7 +224,7 @@ def _thumb(outline: Outline) -> Points | None:
     return np.array([left, top, right, bottom])
 
 
-def _turned_back(box: Points, turn: Points, size: tuple[int, int]) -> tuple[float, float, float, float]:
+def _turned_back(box: Points, turn: Points, size: tuple[int, int]) -> Box:
     """A box of the turned frame in the frame: its middle turned back, its sides kept, clipped to the frame."""
     middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
     inverse = cv2.invertAffineTransform(turn)

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from boneage_roi.onnx_session import ON_CPU, Execution, Network
 from boneage_roi.regions import REGIONS
-from boneage_roi.values import HandFrame, RegionBox
+from boneage_roi.values import Box, HandFrame, RegionBox
 
 CONFIDENCE = 0.25
 """Boxes of digits and growth plates below this are not believed."""
 
 SINGLE_CONFIDENCE = 0.05
 """The same for regions that a hand has once: there the surest box is taken, and little else can be meant by it."""
-
-Box = tuple[float, float, float, float]
 
 OVERLAP = 0.5
 """Two boxes of one class that overlap more than this (IoU) show the same region; the surer one stays."""
@@ -73,13 +71,13 @@ def select_regions(
         for row in candidates[np.argsort(-scores[candidates])]:
             if len(kept) == REGIONS[region].max_crops:
                 break
-            if all(_iou(boxes[row], other) < OVERLAP for other in kept):
+            if all(iou(boxes[row], other) < OVERLAP for other in kept):
                 kept.append(boxes[row])
                 selected.append(RegionBox(region, boxes[row], float(scores[row])))
     return selected
 
 
-def _iou(box: Box, other: Box) -> float:
+def iou(box: Box, other: Box) -> float:
     """Intersection over union, in plain numbers: arrays of four take ten times as long."""
     (left, top, right, bottom), (x, y, to_x, to_y) = box, other
     shared = max(min(right, to_x) - max(left, x), 0.0) * max(min(bottom, to_y) - max(top, y), 0.0)

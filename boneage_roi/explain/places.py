@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.imaging.frame import hand_in
 from boneage_roi.regional_models.crops import crop_boxes
 from boneage_roi.regional_models.runtime import RegionReader
 from boneage_roi.values import Analysis, BoolImage, FloatArray, FloatImage
@@ -38,7 +39,4 @@ def crop_map(box: Sequence[float], size: tuple[int, int], margin: float) -> NDAr
 
 def hand_in_frame(analysis: Analysis) -> BoolImage:
     """Where the hand is in its frame, bool (H, W)."""
-    height, width = analysis.frame.pixels.shape
-    mask = analysis.mask.pixels.astype(np.uint8)
-    warped = cv2.warpAffine(mask, analysis.frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
-    return np.asarray(warped > 0)
+    return hand_in(analysis.frame, analysis.mask) > 0

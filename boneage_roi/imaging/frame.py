@@ -46,6 +46,13 @@ def hand_frame(radiograph: Radiograph, mask: HandMask, size: tuple[int, int] = (
     return HandFrame(_hand_contrast(cut, hand), to_frame, inverted)
 
 
+def hand_in(frame: HandFrame, mask: HandMask) -> NDArray[np.uint8]:
+    """Where the hand is in a frame: uint8 (H, W), 0 or 1."""
+    height, width = frame.pixels.shape
+    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
+    return np.asarray(hand, np.uint8)
+
+
 def frame_map(mask: HandMask, size: tuple[int, int]) -> NDArray[np.float64]:
     """The affine map (2, 3) from radiograph to frame pixels."""
     height, width = size

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage_roi.imaging.frame import hand_in
 from boneage_roi.values import HandFrame, HandMask
 
 TEMPLATE = ((0.446, 0.040), (0.852, 0.327), (0.477, 0.701))
@@ -54,8 +55,7 @@ def key_points(frame: HandFrame, mask: HandMask) -> Points | None:
     length = float(wrist[1] - knuckle[1])
     if length < 8:
         return None
-    height, width = frame.pixels.shape
-    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
+    hand = hand_in(frame, mask)
     rows, columns = np.nonzero(hand)
     if len(rows) == 0:
         return None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage_roi.errors import look_up
+from boneage_roi.imaging.frame import hand_in
 from boneage_roi.imaging.registration import register
 from boneage_roi.values import HandFrame, HandMask
 
@@ -22,13 +23,6 @@ def _on_greys(change: Callable[[Greys, Greys], Greys]) -> Step:
         return replace(frame, pixels=change(frame.pixels, hand_in(frame, mask)))
 
     return step
-
-
-def hand_in(frame: HandFrame, mask: HandMask) -> Greys:
-    """Where the hand is in a frame: uint8 (H, W), 0 or 1."""
-    height, width = frame.pixels.shape
-    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
-    return np.asarray(hand, np.uint8)
 
 
 def _mask(pixels: Greys, hand: Greys) -> Greys:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage_roi.imaging.frame import magnification
+from boneage_roi.imaging.frame import hand_in, magnification
 from boneage_roi.regions import REGIONS
 from boneage_roi.values import Analysis, FloatImage, HandFrame, HandMask, RegionReading
 
@@ -93,8 +93,7 @@ def coarse_contrast(frame: HandFrame, mask: HandMask) -> float:
     """
     shrink = COARSE // 4
     height, width = frame.pixels.shape
-    hand = cv2.warpAffine(mask.pixels.astype(np.uint8), frame.to_frame, (width, height), flags=cv2.INTER_NEAREST)
-    inside = cv2.erode(hand, np.ones((9, 9)))
+    inside = cv2.erode(hand_in(frame, mask), np.ones((9, 9)))
     if not inside.any():
         return 1.0
     spread = float(frame.pixels[inside > 0].std())

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boneage_roi.datasets.manifest import find_table, read_hand
+from boneage_roi.datasets.manifest import find_table
 from boneage_roi.errors import InputError
+from boneage_roi.imaging.reading import read_radiograph
 from boneage_roi.metrics import AGE_BANDS, age_band, error_statistics, paired_difference
 from boneage_roi.onnx_check import parameters
 from boneage_roi.outputs.csv import frame_csv
 from boneage_roi.outputs.files import OutputFiles
 from boneage_roi.pipeline.bundle import DEFAULT_BUNDLE, Bundle
 from boneage_roi.pipeline.reader import BoneAgeReader
-from boneage_roi.pipeline.tables import read_table
+from boneage_roi.pipeline.tables import manifest_items, read_table
 from boneage_roi.progress import Progress
 from boneage_roi.reports.evaluate import Report, evaluate
 from boneage_roi.runs.run import Run
@@ -28,6 +29,10 @@ FILES = ("comparison.csv", "comparison.md", "comparison.png")
 
 TIMED = 5
 """So many hands are read once more, one after the other, to tell how long one takes."""
+
+
+Sizes = dict[str, tuple[int, int] | None]
+"""Path of an image -> the native (width, height) that the table of hands tells."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,11 @@ def compare(
     """
     opened = _open(systems)
     table = _hands(opened, manifest)
+    hands = read_table(table, labels=True)
     for system in opened:
-        _refuse_learnt(system, table, split)
+        _refuse_learnt(system, hands, split)
     folder = None if output is None else Path(output)
-    outputs = OutputFiles("compare", [table, *read_table(table)["path"]], overwrite=overwrite)
+    outputs = OutputFiles("compare", [table, *hands["path"]], overwrite=overwrite)
     if folder is not None:
         for name in FILES:
             outputs.claim(folder / name)
@@ -125,8 +131,8 @@ def compare(
         )
         for system in opened
     }
-    hands = read_table(table)
-    rows = [_row(system, reports, opened[0].name, tta, hands) for system in opened]
+    sizes = {item.path: item.native_size for item in manifest_items(hands, table.parent)}
+    rows = [_row(system, reports, opened[0].name, tta, sizes) for system in opened]
     found = Comparison(pd.DataFrame(rows), reports, folder)
     if folder is not None:
         _write(found, folder, outputs)
@@ -167,11 +173,10 @@ def _hands(systems: Sequence[System], manifest: str | Path | None) -> Path:
     return runs[0].path / "manifest.csv"
 
 
-def _refuse_learnt(system: System, table: Path, split: str | None) -> None:
+def _refuse_learnt(system: System, hands: pd.DataFrame, split: str | None) -> None:
     """Refuse a run that has learnt from a hand that it is to be measured on."""
     if system.run is None:
         return
-    hands = read_table(table, labels=True)
     if split is not None and "split" in hands:
         hands = hands[hands["split"] == split]
     own = system.run.manifest
@@ -183,7 +188,7 @@ def _refuse_learnt(system: System, table: Path, split: str | None) -> None:
         )
 
 
-def _row(system: System, reports: dict[str, Report], first: str, tta: bool, hands: pd.DataFrame) -> dict[str, Any]:
+def _row(system: System, reports: dict[str, Report], first: str, tta: bool, sizes: Sizes) -> dict[str, Any]:
     report, manifest = reports[system.name], system.bundle.manifest
     seen = report.predictions[report.predictions["bone_age_months"].notna()]
     row: dict[str, Any] = {"name": system.name, "hands": len(report.predictions), "predicted": len(seen)}
@@ -200,7 +205,7 @@ def _row(system: System, reports: dict[str, Report], first: str, tta: bool, hand
     row |= {
         "parameters": sum(parameters(file.read_bytes()) for file in files),
         "megabytes": sum(system.bundle.bytes(name) for name in manifest.files) / 1e6,
-        "milliseconds": _milliseconds(system, hands[hands["path"].isin(seen["path"])], tta),
+        "milliseconds": _milliseconds(system, seen, tta, sizes),
         "training_hours": seconds / 3600 if seconds else np.nan,
         "started_from": ", ".join(sorted(started)),
     }
@@ -223,14 +228,15 @@ def _both(seen: pd.DataFrame, other: Report) -> pd.DataFrame:
     return seen[columns].merge(theirs[columns], on="path")
 
 
-def _milliseconds(system: System, hands: pd.DataFrame, tta: bool) -> float:
-    """How long a hand that it reads takes, from the file to the age, one after the other; the first is not counted."""
-    if len(hands) < 2:
+def _milliseconds(system: System, seen: pd.DataFrame, tta: bool, sizes: Sizes) -> float:
+    """How long a hand takes, from the file to the age, one after the other; the first is not counted."""
+    paths = list(seen["path"][: TIMED + 1])
+    if len(paths) < 2:
         return float("nan")
     reader, spent = BoneAgeReader(system.bundle, tta=tta), []
-    for hand in hands.head(TIMED + 1).itertuples():
+    for path in paths:
         started = time.perf_counter()
-        reader.read(reader.analyse(read_hand(hand)), "F")
+        reader.read(reader.analyse(read_radiograph(path, sex="F", native_size=sizes[path])))
         spent.append(1000 * (time.perf_counter() - started))
     return float(np.median(spent[1:]))
 

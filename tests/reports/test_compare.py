@@ -2,7 +2,9 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,6 +64,31 @@ def test_its_files_hold_the_table_and_a_plot(compared: br.Comparison) -> None:
     assert (compared.folder / "comparison.md").read_text(encoding="utf-8") == page
     headings, rows = cells(compared.table)
     assert all(len(row) == len(headings) for row in rows)
+
+
+def test_hands_are_timed_in_the_size_that_their_table_tells(
+    other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A squashed hand in its file's own shape may be none to a system that does not measure the aspect."""
+    rows = ["path,sex,boneage,width,height"]
+    for name in ("girl-10y", "boy-10y"):
+        hand = cv2.imread(str(EXAMPLES / f"{name}.png"))
+        assert hand is not None
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), cv2.resize(hand, (300, 300)))
+        rows.append(f"{name}.png,F,120,{hand.shape[1]},{hand.shape[0]}")
+    (tmp_path / "hands.csv").write_text("\n".join(rows))
+    shapes, analyse = [], br.BoneAgeReader.analyse
+
+    def watched(self: br.BoneAgeReader, radiograph: br.Radiograph) -> Any:
+        shapes.append(radiograph.pixels.shape)
+        return analyse(self, radiograph)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(br.BoneAgeReader, "analyse", watched)
+    table = br.compare([other], "hands.csv", split=None, tta=False).table
+    assert table["predicted"].item() == 2
+    assert table["milliseconds"].item() > 0
+    assert {round(height / width, 2) for height, width in shapes} == {1.25}
 
 
 def test_what_cannot_be_compared_is_refused_in_a_line(other: Path, tmp_path: Path) -> None:
